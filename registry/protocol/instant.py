@@ -1,0 +1,73 @@
+"""Points in time in the protocol's two spellings, seconds and microseconds, always UTC."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final, Self
+
+from registry.errors import MalformedError, shown
+
+_SECONDS: Final = re.compile(
+    "[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z", re.ASCII
+)
+_MICROS: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z", re.ASCII
+)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _read(text: object, pattern: re.Pattern[str], shape: str) -> datetime:
+    if type(text) is str and pattern.fullmatch(text):
+        try:
+            return datetime.fromisoformat(text)
+        except ValueError:
+            pass
+    raise MalformedError(
+        f"{shown(text)} is not a time of the form {shape}", code="instant.form"
+    )
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Instant:
+    """A moment, in microseconds since 1970-01-01T00:00:00Z."""
+
+    micros: int
+
+    @classmethod
+    def of(cls, moment: datetime) -> Self:
+        """The instant of an aware datetime."""
+        return cls((moment - _EPOCH) // timedelta(microseconds=1))
+
+    @classmethod
+    def parse_seconds(cls, text: object) -> Self:
+        """Read ``YYYY-MM-DDTHH:MM:SSZ``, a real date; raises ``instant.form``."""
+        return cls.of(_read(text, _SECONDS, "YYYY-MM-DDTHH:MM:SSZ"))
+
+    @classmethod
+    def parse_micros(cls, text: object) -> Self:
+        """Read ``YYYY-MM-DDTHH:MM:SS.ffffffZ``, a real date; raises ``instant.form``."""
+        return cls.of(_read(text, _MICROS, "YYYY-MM-DDTHH:MM:SS.ffffffZ"))
+
+    @property
+    def moment(self) -> datetime:
+        """The same as an aware datetime in UTC."""
+        return _EPOCH + timedelta(microseconds=self.micros)
+
+    @property
+    def seconds(self) -> str:
+        """``YYYY-MM-DDTHH:MM:SSZ``, cut, not rounded."""
+        return self.micro_text[:19] + "Z"
+
+    @property
+    def micro_text(self) -> str:
+        """``YYYY-MM-DDTHH:MM:SS.ffffffZ``."""
+        return self.moment.replace(tzinfo=None).isoformat("T", "microseconds") + "Z"
+
+    @property
+    def whole(self) -> "Instant":
+        """The same cut to whole seconds, for the comparisons made in seconds."""
+        return Instant(self.micros // 1_000_000 * 1_000_000)
+
+    def plus(self, *, seconds: int = 0, days: int = 0) -> "Instant":
+        """The instant so much later (or earlier)."""
+        return Instant(self.micros + (seconds + days * 86_400) * 1_000_000)

@@ -1,0 +1,174 @@
+"""The canonical record: what a pith number names (protocol.md section 2)."""
+
+import hashlib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Self
+
+from registry.errors import MalformedError, shown
+from registry.protocol.canonical import (
+    Json,
+    JsonObject,
+    canonical,
+    check_characters,
+    plain_canonical,
+    read_record_json,
+)
+from registry.protocol.instant import Instant
+from registry.protocol.number import PithNumber
+from registry.protocol.schema import array, closed, constant, hex64, seconds, text
+from registry.protocol.source import Source
+from registry.protocol.text import text_sha256
+
+SCHEMA_VERSION: Final = "1.0"
+_KEYS: Final = frozenset(("source", "metadata", "schema_version"))
+_METADATA_KEYS: Final = frozenset(
+    (
+        "license",
+        "primary_cat",
+        "submitted_at",
+        "cross_cats_sorted",
+        "title_canon_sha256",
+        "abstract_canon_sha256",
+    )
+)
+_CATEGORY: Final = re.compile("[!-~]{1,64}", re.ASCII)
+MAX_CATEGORIES: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One canonical record, its canonical bytes and their SHA-256 (32 bytes)."""
+
+    source: Source
+    license: str
+    primary_cat: str
+    submitted_at: Instant
+    cross_cats: tuple[str, ...]
+    title_sha256: str
+    abstract_sha256: str
+    canonical: bytes
+    digest: bytes
+
+    @classmethod
+    def parse(cls, data: bytes) -> Self:
+        """Read a record from JSON under every rule of protocol.md 1 and 2."""
+        value = read_record_json(data)
+        return cls._checked(value, plain_canonical)
+
+    @classmethod
+    def from_json(cls, value: Json, path: str = "$") -> Self:
+        """Check and take a record that stands inside another document."""
+        check_characters(value)
+        return cls._checked(value, canonical, path)
+
+    @classmethod
+    def _checked(cls, value: Json, encode: Callable[[Json], bytes], path: str = "$") -> Self:
+        members = closed(value, _KEYS, path)
+        constant(members["schema_version"], SCHEMA_VERSION, f"{path}.schema_version")
+        at = f"{path}.metadata"
+        metadata = closed(members["metadata"], _METADATA_KEYS, at)
+        primary = _category(metadata["primary_cat"], f"{at}.primary_cat")
+        source = Source.from_json(members["source"], f"{path}.source")
+        submitted_at = seconds(metadata["submitted_at"], f"{at}.submitted_at")
+        body = encode(value)
+        return cls(
+            source,
+            text(metadata["license"], f"{at}.license"),
+            primary,
+            submitted_at,
+            _cross_cats(metadata["cross_cats_sorted"], primary, f"{at}.cross_cats_sorted"),
+            hex64(metadata["title_canon_sha256"], f"{at}.title_canon_sha256"),
+            hex64(metadata["abstract_canon_sha256"], f"{at}.abstract_canon_sha256"),
+            body,
+            hashlib.sha256(body).digest(),
+        )
+
+    @classmethod
+    def build(
+        cls,
+        *,
+        source: Source,
+        title: str,
+        abstract: str,
+        license: str,
+        primary_cat: str,
+        cross_cats: tuple[str, ...],
+        submitted_at: Instant,
+    ) -> Self:
+        """The record of a paper from its metadata; categories come in any order."""
+        value = {
+            "source": source.to_json(),
+            "metadata": {
+                "license": license,
+                "primary_cat": primary_cat,
+                "submitted_at": submitted_at.seconds,
+                "cross_cats_sorted": sorted({*cross_cats} - {primary_cat}, key=str.encode),
+                "title_canon_sha256": text_sha256(title),
+                "abstract_canon_sha256": text_sha256(abstract),
+            },
+            "schema_version": SCHEMA_VERSION,
+        }
+        return cls.from_json(value)
+
+    def to_json(self) -> JsonObject:
+        """The record in the member order of published bundles."""
+        return {
+            "source": self.source.to_json(),
+            "metadata": {
+                "license": self.license,
+                "primary_cat": self.primary_cat,
+                "submitted_at": self.submitted_at.seconds,
+                "cross_cats_sorted": list(self.cross_cats),
+                "title_canon_sha256": self.title_sha256,
+                "abstract_canon_sha256": self.abstract_sha256,
+            },
+            "schema_version": SCHEMA_VERSION,
+        }
+
+    @property
+    def sha256(self) -> str:
+        """``canonical_sha256``: the digest in 64 lower-case hex digits."""
+        return self.digest.hex()
+
+    @property
+    def number(self) -> PithNumber:
+        """The pith number: the year of submission and the digest (section 3)."""
+        return PithNumber.of(self.digest, self.submitted_at.moment.year)
+
+    def aliases(self) -> tuple[tuple[str, str], ...]:
+        """All six (alias_kind, alias_value) pairs, ordered by kind (section 4)."""
+        return tuple(sorted(self.source.aliases() + self.number.short_aliases()))
+
+
+def _category(value: Json, path: str) -> str:
+    if type(value) is not str or _CATEGORY.fullmatch(value) is None:
+        raise MalformedError(
+            f"{shown(value)} is not a category (1 to 64 visible ASCII characters)",
+            code="record.category",
+            path=path,
+        )
+    return value
+
+
+def _cross_cats(value: Json, primary: str, path: str) -> tuple[str, ...]:
+    names = [_category(item, f"{path}[{i}]") for i, item in enumerate(array(value, path))]
+    if len(names) > MAX_CATEGORIES:
+        raise MalformedError(
+            f"over {MAX_CATEGORIES} categories", code="record.cross_cats", path=path
+        )
+    if primary in names:
+        raise MalformedError(
+            f"the primary category {shown(primary)} stands among the others",
+            code="record.cross_cats",
+            path=path,
+        )
+    if any(a >= b for a, b in zip(names, names[1:], strict=False)):
+        raise MalformedError(
+            "categories are not sorted bytewise without repeats",
+            code="record.cross_cats",
+            path=path,
+            hint=f"in order: {', '.join(shown(n, 40) for n in sorted(set(names)))}",
+        )
+    return tuple(names)

@@ -1,0 +1,156 @@
+"""Taking closed JSON objects apart: each function checks one value and returns it.
+
+Every refusal is a MalformedError whose code says what is wrong
+(``schema.members``, ``schema.type``, ``schema.constant``, …) and whose path
+says where. Parsers of documents give these codes their own document's name in
+`registry.protocol.checks`.
+"""
+
+import base64
+import binascii
+import re
+from typing import Final
+
+from registry.errors import MalformedError, shown
+from registry.protocol.canonical import Json, JsonObject
+from registry.protocol.instant import Instant
+
+_HEX32: Final = re.compile("[0-9a-f]{32}", re.ASCII)
+_HEX64: Final = re.compile("[0-9a-f]{64}", re.ASCII)
+_EVENT_ID: Final = re.compile("sha256:[0-9a-f]{64}", re.ASCII)
+_KEY_ID: Final = re.compile("[a-z0-9][a-z0-9.-]{2,63}", re.ASCII)
+_NAME: Final = re.compile("[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}", re.ASCII)
+MAX_TEXT: Final = 4096
+
+
+def closed(value: Json, keys: frozenset[str], path: str) -> JsonObject:
+    """The object, when it has exactly these members."""
+    if type(value) is not dict:
+        raise wrong_type(value, "an object", path)
+    if value.keys() != keys:
+        unknown = sorted(value.keys() - keys)
+        missing = sorted(keys - value.keys())
+        parts = []
+        if missing:
+            parts.append(f"missing {', '.join(missing)}")
+        if unknown:
+            parts.append(f"unknown {', '.join(shown(name, 40) for name in unknown[:5])}")
+        raise MalformedError(
+            f"members are not those of its kind: {'; '.join(parts)}",
+            code="schema.members",
+            path=path,
+        )
+    return value
+
+
+def wrong_type(value: Json, wanted: str, path: str) -> MalformedError:
+    """The refusal of a value of another type."""
+    return MalformedError(f"{shown(value, 40)} is not {wanted}", code="schema.type", path=path)
+
+
+def constant(value: Json, wanted: str, path: str) -> None:
+    """Pass only the one string that may stand here."""
+    if type(value) is not str or value != wanted:
+        raise MalformedError(
+            f"{shown(value)} stands where only {wanted!r} may", code="schema.constant", path=path
+        )
+
+
+def text(value: Json, path: str, *, limit: int = MAX_TEXT) -> str:
+    """Any string, the empty one too, of at most *limit* characters."""
+    if type(value) is not str:
+        raise wrong_type(value, "text", path)
+    if len(value) > limit:
+        raise MalformedError(
+            f"text of {len(value)} characters is over {limit}", code="schema.length", path=path
+        )
+    return value
+
+
+def optional_text(value: Json, path: str) -> str | None:
+    """A string or null."""
+    return None if value is None else text(value, path)
+
+
+def integer(value: Json, path: str) -> int:
+    """A plain integer: neither a boolean (J11) nor 2.0 (J9)."""
+    if type(value) is not int:
+        raise wrong_type(value, "an integer", path)
+    return value
+
+
+def array(value: Json, path: str) -> list[Json]:
+    """A list."""
+    if type(value) is not list:
+        raise wrong_type(value, "a list", path)
+    return value
+
+
+def mapping(value: Json, path: str) -> JsonObject:
+    """An object with any members."""
+    if type(value) is not dict:
+        raise wrong_type(value, "an object", path)
+    return value
+
+
+def _matching(value: Json, pattern: re.Pattern[str], wanted: str, code: str, path: str) -> str:
+    if type(value) is not str or pattern.fullmatch(value) is None:
+        raise MalformedError(f"{shown(value)} is not {wanted}", code=code, path=path)
+    return value
+
+
+def hex64(value: Json, path: str) -> str:
+    """A SHA-256 in 64 lower-case hex digits."""
+    return _matching(value, _HEX64, "64 lower-case hex digits", "schema.hex", path)
+
+
+def hex32(value: Json, path: str) -> str:
+    """A key fingerprint in 32 lower-case hex digits."""
+    return _matching(value, _HEX32, "32 lower-case hex digits", "schema.hex", path)
+
+
+def event_id(value: Json, path: str) -> str:
+    """``sha256:`` and 64 lower-case hex digits."""
+    return _matching(value, _EVENT_ID, "an event id", "schema.event_id", path)
+
+
+def key_id(value: Json, path: str = "$") -> str:
+    """A key id: 3 to 64 of ``a-z 0-9 . -``, a letter or digit first (section 5)."""
+    return _matching(
+        value, _KEY_ID, "a key id (3 to 64 of a-z 0-9 . -)", "schema.key_id", path
+    )
+
+
+def name(value: Json, path: str = "$") -> str:
+    """The name of a registry or a party: 1 to 128 of ``A-Z a-z 0-9 . _ : / -``."""
+    return _matching(value, _NAME, "a registry or signer id", "schema.name", path)
+
+
+def base64_bytes(value: Json, length: int, path: str) -> bytes:
+    """Exactly *length* bytes in the one base64 spelling that re-encodes to itself."""
+    if type(value) is str:
+        try:
+            raw = base64.b64decode(value.encode("ascii"), validate=True)
+        except (UnicodeEncodeError, binascii.Error, ValueError):
+            raw = b""
+        if len(raw) == length and base64.b64encode(raw).decode() == value:
+            return raw
+    raise MalformedError(
+        f"{shown(value)} is not {length} bytes in plain base64", code="schema.base64", path=path
+    )
+
+
+def seconds(value: Json, path: str) -> Instant:
+    """A time in whole seconds."""
+    try:
+        return Instant.parse_seconds(value)
+    except MalformedError as error:
+        raise MalformedError(error.message, code="schema.time", path=path) from None
+
+
+def micros(value: Json, path: str) -> Instant:
+    """A time with six fractional digits."""
+    try:
+        return Instant.parse_micros(value)
+    except MalformedError as error:
+        raise MalformedError(error.message, code="schema.time", path=path) from None
