@@ -56,7 +56,7 @@ class Instant:
     @property
     def seconds(self) -> str:
         """``YYYY-MM-DDTHH:MM:SSZ``, cut, not rounded."""
-        return self.micro_text[:19] + "Z"
+        return self.moment.replace(tzinfo=None).isoformat("T", "seconds") + "Z"
 
     @property
     def micro_text(self) -> str:

@@ -72,7 +72,7 @@ def _public_key(raw: bytes) -> PublicKey:
     return PublicKey(raw, hashlib.sha256(raw).hexdigest()[:32])
 
 
-_KEYS: Final = frozenset(
+KEY_MEMBERS: Final = frozenset(
     (
         "key_id",
         "algorithm",
@@ -86,7 +86,7 @@ _KEYS: Final = frozenset(
         "notes",
     )
 )
-_PARTY_KEYS: Final = _KEYS | {"signer_id", "signer_type"}
+_PARTY_MEMBERS: Final = KEY_MEMBERS | {"signer_id", "signer_type"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ class KeyObject:
         base64 or a fingerprint is another key's, VerificationError ``key.point``.
         """
         party = type(value) is dict and ("signer_id" in value or "signer_type" in value)
-        members = schema.closed(value, _PARTY_KEYS if party else _KEYS, path)
+        members = schema.closed(value, _PARTY_MEMBERS if party else KEY_MEMBERS, path)
         schema.constant(members["algorithm"], ALGORITHM, f"{path}.algorithm")
         schema.constant(members["format"], "raw", f"{path}.format")
         raw = schema.base64_bytes(

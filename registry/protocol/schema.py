@@ -154,3 +154,30 @@ def micros(value: Json, path: str) -> Instant:
         return Instant.parse_micros(value)
     except MalformedError as error:
         raise MalformedError(error.message, code="schema.time", path=path) from None
+
+
+def base64_text(value: Json, path: str, *, limit: int = MAX_TEXT * 16) -> bytes:
+    """Bytes of any length in the one base64 spelling that re-encodes to itself."""
+    found = text(value, path, limit=limit)
+    return base64_bytes(found, len(found) // 4 * 3 - found[-2:].count("="), path)
+
+
+def one_of(value: Json, allowed: tuple[str, ...], path: str) -> str:
+    """One of a few fixed strings."""
+    if type(value) is not str or value not in allowed:
+        raise MalformedError(
+            f"{shown(value)} is not one of {', '.join(allowed)}", code="schema.constant", path=path
+        )
+    return value
+
+
+_BASE_URL: Final = re.compile(
+    "https://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)*", re.ASCII
+)
+
+
+def base_url(value: Json, path: str = "$") -> str:
+    """An https address without user, query, fragment or final slash."""
+    return _matching(
+        value, _BASE_URL, "an https base URL (no final slash)", "schema.base_url", path
+    )

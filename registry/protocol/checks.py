@@ -1,0 +1,155 @@
+"""The named checks of a verification and the report they make.
+
+A check has one name, which is also the name of its clause, of its error and of
+the vectors that show it. `examine_*` functions run all checks and give a
+`Report`; `verify_*` functions raise the first failure of one.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Generic, Literal, TypeAlias, TypeVar
+
+from registry.errors import PithError, VerificationError
+from registry.protocol.canonical import JsonObject
+from registry.protocol.instant import Instant
+from registry.protocol.keys import PublicKey
+
+Status: TypeAlias = Literal["ok", "fail", "skipped"]
+OK: Final[Status] = "ok"
+FAIL: Final[Status] = "fail"
+SKIPPED: Final[Status] = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One named check and how it ended; ``error`` is set when it failed."""
+
+    name: str
+    status: Status
+    reason: str = ""
+    hint: str = ""
+    error: PithError | None = None
+
+    def to_json(self) -> JsonObject:
+        """The check for ``--json``."""
+        return {
+            "name": self.name,
+            "status": self.status,
+            "code": self.error.code if self.error else None,
+            "path": (self.error.path or None) if self.error else None,
+            "reason": self.reason,
+            "hint": self.hint,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class SignedPart:
+    """One signature of a document, enough for anyone to check it with other tools.
+
+    ``message`` is exactly what was signed, ``made_of`` says what it is; ``signer_id``
+    is who speaks with the key.
+    """
+
+    what: str
+    made_of: str
+    signer_id: str
+    key_id: str
+    key: PublicKey
+    message: bytes
+    signature: bytes
+    signed_at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the newest key set known says of one signature (protocol.md 9.4)."""
+
+    what: str
+    key_id: str
+    verdict: Literal["valid", "proven", "unproven", "invalid"]
+    reason: str
+
+    def to_json(self) -> JsonObject:
+        """The verdict for ``--json``."""
+        return {
+            "what": self.what,
+            "key_id": self.key_id,
+            "verdict": self.verdict,
+            "reason": self.reason,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All checks of one document in order, what it is about, and its signatures."""
+
+    kind: str
+    subject: str
+    checks: tuple[Check, ...]
+    signed: tuple[SignedPart, ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
+    registry: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether every check is ok: one that was skipped is not."""
+        return all(check.status == OK for check in self.checks)
+
+    @property
+    def failure(self) -> PithError | None:
+        """The first failure in order, or None."""
+        return next((check.error for check in self.checks if check.error), None)
+
+    def require(self) -> None:
+        """Return nothing when every check is ok, else raise the first failure."""
+        if (error := self.failure) is not None:
+            raise error
+        if not self.ok:
+            raise VerificationError("not every check could be made", code="checks.skipped")
+
+    def to_json(self) -> JsonObject:
+        """The report for ``--json``."""
+        return {
+            "kind": self.kind,
+            "subject": self.subject,
+            "registry": self.registry,
+            "ok": self.ok,
+            "checks": [check.to_json() for check in self.checks],
+            "verdicts": [verdict.to_json() for verdict in self.verdicts],
+        }
+
+
+E_ = TypeVar("E_")
+"""An examination: the object a step works on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step(Generic[E_]):
+    """One check of an examination: its name, the method that makes it, and the
+    names of the checks it cannot do without."""
+
+    name: str
+    run: Callable[[E_], str | None]
+    needs: tuple[str, ...] = ()
+
+
+def run_steps(
+    examination: E_, steps: Sequence[Step[E_]], before: frozenset[str] = frozenset()
+) -> tuple[Check, ...]:
+    """Run every step in order, *before* being the names that are already ok. A step that raises a PithError fails with it; one whose
+    needs are not ok is skipped; what a step returns is the reason shown with its ok."""
+    passed = set(before)
+    checks = []
+    for step in steps:
+        missing = [name for name in step.needs if name not in passed]
+        if missing:
+            checks.append(Check(step.name, SKIPPED, f"needs {missing[0]}"))
+            continue
+        try:
+            reason = step.run(examination)
+        except PithError as error:
+            checks.append(Check(step.name, FAIL, str(error), error.hint, error))
+        else:
+            passed.add(step.name)
+            checks.append(Check(step.name, OK, reason or ""))
+    return tuple(checks)

@@ -1,0 +1,172 @@
+"""The checks of one event, in the order of protocol.md section 8.1."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from registry.errors import MalformedError, MismatchError, PithError, VerificationError, shown
+from registry.protocol.canonical import JsonObject, canonical
+from registry.protocol.event import Bindings, Encoder, Event, SignerRef, event_identity
+from registry.protocol.event_types import EVENT_TYPES, RECORD_CREATED
+from registry.protocol.keys import REGISTRY_SIGNER
+from registry.protocol.number import PithNumber
+from registry.protocol.receipt import Receipt, verify_receipt
+from registry.protocol.record import Record
+
+EVENT_CHECKS: Final = (
+    "event.schema",
+    "event.subject",
+    "event.digest",
+    "event.id",
+    "event.signer",
+    "event.allowed",
+    "event.signature_key",
+    "event.signature",
+    "event.record",
+    "event.receipt",
+)
+"""The checks of section 8.1 in their order; the first that fails is the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """One copy of an event after all checks. ``failed`` is None when it is valid;
+    ``error`` says why not, and ``event`` is None where the form already failed."""
+
+    identity: str
+    canonical: bytes
+    event: Event | None
+    failed: str | None
+    error: PithError | None
+
+
+def examine_event(
+    value: JsonObject, number: PithNumber, bindings: Bindings, encode: Encoder = canonical
+) -> Examined:
+    """Run every check of section 8.1 on one event of the record named *number*."""
+    identity = event_identity(value, encode)
+    event: Event | None = None
+    stage = EVENT_CHECKS[0]
+    try:
+        event = Event.from_json(value, encode=encode)
+        for stage, check in _CHECKS:
+            check(event, identity, number, bindings)
+        if event.body.event_type == RECORD_CREATED:
+            stage = "event.record"
+            record = _check_record(event)
+            stage = "event.receipt"
+            check_receipt(event, record, bindings)
+    except (MalformedError, VerificationError) as error:
+        return Examined("sha256:" + identity.hex(), encode(value), event, stage, error)
+    return Examined("sha256:" + identity.hex(), encode(value), event, None, None)
+
+
+def _check_subject(event: Event, _: bytes, number: PithNumber, __: Bindings) -> None:
+    if event.body.subject != number:
+        raise MismatchError(
+            f"the event is about {event.body.subject}, not {number}", code="event.subject"
+        )
+
+
+def _check_digest(event: Event, identity: bytes, _: PithNumber, __: Bindings) -> None:
+    if event.sha256 != identity.hex():
+        raise MismatchError(
+            f"content_sha256 is {event.sha256}, the content's is {identity.hex()}",
+            code="event.digest",
+        )
+
+
+def _check_id(event: Event, identity: bytes, _: PithNumber, __: Bindings) -> None:
+    if event.event_id != "sha256:" + identity.hex():
+        raise MismatchError(
+            f"event_id {event.event_id} is not sha256: and content_sha256", code="event.id"
+        )
+
+
+def _check_signer(event: Event, _: bytes, __: PithNumber, bindings: Bindings) -> None:
+    signer = event.body.signer
+    if signer not in bindings:
+        raise VerificationError(
+            f"no key {signer.key_id} ({signer.fingerprint}) is bound to "
+            f"{signer.signer_type} {shown(signer.signer_id)}",
+            code="event.signer",
+        )
+
+
+def _check_allowed(event: Event, _: bytes, __: PithNumber, ___: Bindings) -> None:
+    body = event.body
+    if body.signer.signer_type not in EVENT_TYPES[body.event_type].signers:
+        raise VerificationError(
+            f"a {body.signer.signer_type} may not sign {body.event_type}", code="event.allowed"
+        )
+
+
+def _check_signature_key(event: Event, _: bytes, __: PithNumber, ___: Bindings) -> None:
+    signer, signature = event.body.signer, event.signature
+    if (signature.key_id, signature.fingerprint) != (signer.key_id, signer.fingerprint):
+        raise MismatchError(
+            f"the signature names key {signature.key_id}, the signer {signer.key_id}",
+            code="event.signature_key",
+        )
+
+
+def _check_signature(event: Event, identity: bytes, _: PithNumber, bindings: Bindings) -> None:
+    bindings[event.body.signer].verify(identity, event.signature.raw)
+
+
+_CHECKS: Final = (
+    ("event.subject", _check_subject),
+    ("event.digest", _check_digest),
+    ("event.id", _check_id),
+    ("event.signer", _check_signer),
+    ("event.allowed", _check_allowed),
+    ("event.signature_key", _check_signature_key),
+    ("event.signature", _check_signature),
+)
+
+
+def _check_record(event: Event) -> Record:
+    payload = event.body.payload
+    record = Record.from_json(payload["canonical_record"], "$.payload.canonical_record")
+    source = record.source
+    for name, found, wanted in (
+        ("canonical_sha256", payload["canonical_sha256"], record.sha256),
+        ("subject_pith_number", str(event.body.subject), str(record.number)),
+        ("source_kind", payload["source_kind"], source.kind),
+        ("source_id", payload["source_id"], source.id),
+        ("source_version", payload["source_version"], source.version),
+    ):
+        if found != wanted:
+            raise MismatchError(
+                f"{name} is {shown(found)}, the record's is {shown(wanted)}", code="event.record"
+            )
+    return record
+
+
+def receipt_signer(event: Event, receipt: Receipt) -> SignerRef:
+    """Who must have signed the receipt in a record_created: a key of the same registry."""
+    return SignerRef(
+        event.body.signer.signer_id, REGISTRY_SIGNER, receipt.key_id, receipt.fingerprint
+    )
+
+
+def check_receipt(event: Event, record: Record, bindings: Bindings) -> Receipt:
+    """Check the receipt inside a record_created, and the event's time against it.
+
+    ``created_at`` is ``first_computed_at`` cut to seconds, or for an event that
+    supersedes another (a reissue) ``last_reissued_at``. Raises ``event.receipt``.
+    """
+    receipt = Receipt.from_json(event.body.payload["receipt"], "$.payload.receipt")
+    signer = receipt_signer(event, receipt)
+    if signer not in bindings:
+        raise VerificationError(
+            f"the receipt's key {receipt.key_id} is not one of {shown(signer.signer_id)}",
+            code="event.receipt",
+        )
+    verify_receipt(receipt, record, bindings[signer])
+    dated = receipt.last_reissued_at if event.body.supersedes else receipt.first_computed_at
+    if event.body.created_at != dated.whole:
+        raise MismatchError(
+            f"created_at is {event.body.created_at.seconds}, its receipt's time {dated.seconds}",
+            code="event.receipt",
+        )
+    return receipt

@@ -1,0 +1,126 @@
+"""The graph snapshot: what a registry says of a paper beyond its record (section 7)."""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from registry.errors import MismatchError
+from registry.protocol import schema
+from registry.protocol.canonical import Json, JsonObject, digest
+from registry.protocol.record import Record
+from registry.protocol.text import abstract_excerpt, authors_text, collapse, text_sha256
+
+_KEYS: Final = frozenset(
+    (
+        "paper",
+        "claims",
+        "source",
+        "verdict",
+        "references",
+        "formal_canon",
+        "author_claims",
+        "builder_version",
+    )
+)
+_SECTIONS: Final = ("paper", "claims", "verdict", "references", "formal_canon", "author_claims")
+
+
+def check_snapshot(value: Json, path: str) -> None:
+    """Pass a closed ``graph_snapshot`` object: eight members, six of them objects.
+
+    What stands inside the six is the publisher's, but for ``snapshot_sha256``
+    of a list that is given whole and empty, which is one known digest.
+    """
+    members = schema.closed(value, _KEYS, path)
+    for name in _SECTIONS:
+        section = schema.mapping(members[name], f"{path}.{name}")
+        if "snapshot_sha256" in section:
+            found = schema.hex64(section["snapshot_sha256"], f"{path}.{name}.snapshot_sha256")
+            if section.get("count") == 0 and section.get("items") == [] and found != EMPTY_SHA256:
+                raise MismatchError(
+                    f"{found} is not the digest of an empty list",
+                    code="graph.snapshot_sha256",
+                    path=f"{path}.{name}.snapshot_sha256",
+                )
+    schema.mapping(members["source"], f"{path}.source")
+    schema.text(members["builder_version"], f"{path}.builder_version", limit=128)
+
+
+def list_sha256(items: list[Json]) -> str:
+    """``snapshot_sha256`` of a list: digest of ``{"payload": list}`` in hex."""
+    return digest({"payload": items}).hex()
+
+
+EMPTY_SHA256: Final = list_sha256([])
+
+
+@dataclass(frozen=True, slots=True)
+class Paper:
+    """The metadata a graph snapshot shows of a paper, as its source writes it."""
+
+    title: str
+    abstract: str
+    authors: str = ""
+    headline: str = ""
+    claims: list[Json] = field(default_factory=list)
+    references: list[Json] = field(default_factory=list)
+
+
+def graph_snapshot(paper: Paper, record: Record, *, builder_version: str) -> JsonObject:
+    """The ``graph_snapshot`` of *paper*, which must be the paper of *record*.
+
+    Raises MismatchError ``graph.title`` or ``graph.abstract`` when the text is
+    not the one whose digest stands in the record.
+    """
+    for what, text, wanted in (
+        ("title", paper.title, record.title_sha256),
+        ("abstract", paper.abstract, record.abstract_sha256),
+    ):
+        if text_sha256(text) != wanted:
+            raise MismatchError(
+                f"this {what} is not the one of the record: its digest is {text_sha256(text)}, "
+                f"the record says {wanted}",
+                code=f"graph.{what}",
+                hint="give the text exactly as the source has it",
+            )
+    return _snapshot(paper, record, builder_version)
+
+
+def _snapshot(paper: Paper, record: Record, builder_version: str) -> JsonObject:
+    return {
+        "paper": {
+            "title": collapse(paper.title),
+            "license": record.license,
+            "headline": paper.headline,
+            "cross_cats": list(record.cross_cats),
+            "primary_cat": record.primary_cat,
+            "authors_text": authors_text(paper.authors),
+            "submitted_at": record.submitted_at.seconds,
+            "abstract_excerpt": abstract_excerpt(paper.abstract),
+        },
+        "claims": {
+            "count": len(paper.claims),
+            "items": paper.claims,
+            "snapshot_sha256": list_sha256(paper.claims),
+        },
+        "source": record.source.to_json(),
+        "verdict": {
+            "id": None,
+            "model_set": {},
+            "created_at": None,
+            "strongest_claim": "",
+            "one_line_summary": "",
+            "pipeline_version": None,
+            "weakest_assumption": "",
+            "pith_extraction_headline": "",
+        },
+        "references": {
+            "count": len(paper.references),
+            "sample": paper.references,
+            "resolved_work": 0,
+            "snapshot_sha256": list_sha256(paper.references),
+            "internal_anchors": 0,
+        },
+        "formal_canon": {"evidence_count": 0, "snapshot_sha256": EMPTY_SHA256},
+        "author_claims": {"count": 0, "strong_count": 0, "snapshot_sha256": EMPTY_SHA256},
+        "builder_version": builder_version,
+    }

@@ -1,0 +1,74 @@
+"""Every signature of a bundle with exactly what it is over, for trust and for other tools."""
+
+from registry.errors import VerificationError
+from registry.protocol.bundle import Bundle
+from registry.protocol.checks import SignedPart
+from registry.protocol.event import Bindings, Event, SignerRef
+from registry.protocol.event_checks import receipt_signer
+from registry.protocol.keys import REGISTRY_SIGNER, PublicKey
+from registry.protocol.merge import Merged
+from registry.protocol.receipt import Receipt
+
+
+def event_part(event: Event) -> str:
+    """The name of an event among the signed parts."""
+    return f"event {event.event_id}"
+
+
+def receipt_part(event: Event, bindings: Bindings) -> SignedPart:
+    """The signature of the receipt inside a valid record_created."""
+    receipt = Receipt.from_json(event.body.payload["receipt"])
+    signer = receipt_signer(event, receipt)
+    return SignedPart(
+        "receipt",
+        "canonical_sha256: SHA-256 of the canonical record",
+        signer.signer_id,
+        receipt.key_id,
+        bindings[signer],
+        bytes.fromhex(receipt.sha256),
+        receipt.signature,
+        receipt.signed_at,
+    )
+
+
+def signed_event(event: Event, key: PublicKey) -> SignedPart:
+    """The signature of one valid event."""
+    return SignedPart(
+        event_part(event),
+        "content_sha256: SHA-256 of the canonical event without signature, content_sha256 "
+        "and event_id",
+        event.body.signer.signer_id,
+        event.signature.key_id,
+        key,
+        bytes.fromhex(event.sha256),
+        event.signature.raw,
+        event.signature.signed_at,
+    )
+
+
+def signed_parts(
+    bundle: Bundle, merged: Merged, registry: str, bindings: Bindings
+) -> tuple[SignedPart, ...]:
+    """The shown receipt's, each event's and the bundle's signature, in this order.
+
+    Raises VerificationError when there is no current record_created.
+    """
+    shown = merged.record_created
+    if shown is None:
+        raise VerificationError("no current record_created", code="bundle.record_created")
+    signature = bundle.signature
+    signer = SignerRef(registry, REGISTRY_SIGNER, signature.key_id, signature.fingerprint)
+    return (
+        receipt_part(shown, bindings),
+        *(signed_event(event, bindings[event.body.signer]) for event in merged.events),
+        SignedPart(
+            "bundle",
+            "bundle_sha256: SHA-256 of the canonical bundle without bundle_signature",
+            registry,
+            signature.key_id,
+            bindings[signer],
+            bytes.fromhex(bundle.sha256),
+            signature.raw,
+            signature.signed_at,
+        ),
+    )

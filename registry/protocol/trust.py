@@ -1,0 +1,213 @@
+"""Pins, and what trust follows from them (protocol.md sections 9.1 and 9.4).
+
+A bundle carries its own key, so it proves nothing by itself: trust starts from
+a pin that the verifier brings.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, Self, TypeAlias
+
+from registry.errors import MalformedError, UntrustedKeyError, VerificationError, shown
+from registry.protocol import schema
+from registry.protocol.canonical import KEY_SET, JsonObject, read_json
+from registry.protocol.checks import SignedPart, Verdict
+from registry.protocol.event import Bindings, SignerRef
+from registry.protocol.instant import Instant
+from registry.protocol.keys import PublicKey
+from registry.protocol.keyset import KeyEntry, KeySet, verify_keyset
+
+PIN_TYPE: Final = "pith_pin"
+PIN_VERSION: Final = "1.0"
+_PIN_KEYS: Final = frozenset(
+    (
+        "pin_type",
+        "pin_version",
+        "registry",
+        "key_id",
+        "public_key_hex",
+        "read_from",
+        "read_at",
+        "how",
+    )
+)
+HINT_PIN: Final = (
+    "give --pin FILE with the registry's pin or key set, or --pin KEY_ID=HEX with its public "
+    "key, from somewhere other than the document itself"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPin:
+    """Trust in one key's signatures under one registry's name (any name where None)."""
+
+    registry: str | None
+    key_id: str
+    key: PublicKey
+    origin: str
+    """Where and how it was read, for people."""
+
+    @classmethod
+    def parse_pair(cls, text: str) -> Self:
+        """Read ``KEY_ID=HEX``, a key pinned for any registry."""
+        key_id, _, hexed = text.partition("=")
+        return cls(
+            None,
+            schema.key_id(key_id, "--pin"),
+            PublicKey.from_hex(hexed, "--pin"),
+            "given on the command line",
+        )
+
+    @classmethod
+    def from_json(cls, value: JsonObject) -> Self:
+        """Check a closed pin document."""
+        members = schema.closed(value, _PIN_KEYS, "$")
+        schema.constant(members["pin_type"], PIN_TYPE, "$.pin_type")
+        schema.constant(members["pin_version"], PIN_VERSION, "$.pin_version")
+        return cls(
+            schema.name(members["registry"], "$.registry"),
+            schema.key_id(members["key_id"], "$.key_id"),
+            PublicKey.from_hex(members["public_key_hex"], "$.public_key_hex"),
+            f"read from {schema.text(members['read_from'], '$.read_from')} at "
+            f"{schema.seconds(members['read_at'], '$.read_at').seconds}: "
+            f"{schema.text(members['how'], '$.how')}",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class KeySetPin:
+    """Trust in a key set: in each of its registry keys, as far as the set says."""
+
+    keyset: KeySet
+    origin: str
+
+    @property
+    def registry(self) -> str:
+        """The registry whose set it is."""
+        return self.keyset.body.registry
+
+
+Pin: TypeAlias = KeyPin | KeySetPin
+
+
+def parse_pin(data: bytes, origin: str) -> Pin:
+    """Read a pin file: a pin document, or a key set, which pins itself by its digest.
+
+    Raises MalformedError, or VerificationError when the key set is not sound.
+    """
+    value = read_json(data, KEY_SET).value
+    if "keyset_type" in value:
+        keyset = KeySet.from_json(value)
+        verify_keyset(keyset)
+        return KeySetPin(keyset, origin)
+    if "pin_type" in value:
+        return KeyPin.from_json(value)
+    raise MalformedError(
+        "neither a pin nor a key set", code="pin.form", hint="keys/README.md shows a pin file"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """What one registry's pins come to. Where a key set is pinned, it alone decides."""
+
+    registry: str
+    keyset: KeySet | None
+    keys: tuple[KeyPin, ...]
+    origins: tuple[str, ...]
+
+    def judge(self, part: SignedPart) -> Verdict:
+        """The verdict on one signature, which has already been verified.
+
+        Raises UntrustedKeyError ``trust.key`` when no pin leads to its key.
+        """
+        if self.keyset is not None:
+            entry = self.keyset.body.find(part.key)
+            if entry is None or entry.key_id != part.key_id:
+                raise self._untrusted(part)
+            return _verdict(part.what, entry, part.signed_at)
+        if not any(pin.key == part.key and pin.key_id == part.key_id for pin in self.keys):
+            raise self._untrusted(part)
+        return Verdict(part.what, part.key_id, "valid", "pinned key")
+
+    def _untrusted(self, part: SignedPart) -> UntrustedKeyError:
+        return UntrustedKeyError(
+            f"the {part.what} is signed by key {part.key_id} ({part.key.fingerprint}), which no pin of "
+            f"{shown(self.registry)} leads to",
+            code="trust.key",
+            hint="the document may be consistent with itself and still be forged; ask the "
+            "registry for its key by another way",
+        )
+
+
+def anchor(pins: Iterable[Pin], registry: str) -> Anchor:
+    """The pins that speak for *registry*; raises UntrustedKeyError ``trust.pin`` if none does."""
+    mine = [pin for pin in pins if pin.registry in (None, registry)]
+    if not mine:
+        raise UntrustedKeyError(
+            f"consistent with itself, not trusted: no pin for {shown(registry)}",
+            code="trust.pin",
+            hint=HINT_PIN,
+        )
+    sets = [pin.keyset for pin in mine if isinstance(pin, KeySetPin)]
+    newest = max(sets, key=lambda keyset: keyset.body.version, default=None)
+    return Anchor(
+        registry,
+        newest,
+        tuple(pin for pin in mine if isinstance(pin, KeyPin)),
+        tuple(pin.origin for pin in mine),
+    )
+
+
+def _verdict(what: str, entry: KeyEntry, signed_at: Instant) -> Verdict:
+    """Section 9.4, without outside evidence: nothing under a revoked key is proven."""
+
+    def invalid(reason: str) -> Verdict:
+        return Verdict(what, entry.key_id, "invalid", reason)
+
+    if entry.usage != "registry":
+        return invalid(f"a {entry.usage} key signs no documents")
+    if entry.status == "announced":
+        return invalid("the key is announced and not yet active")
+    if signed_at < entry.valid_from:
+        return invalid(f"signed before the key was valid from {entry.valid_from.seconds}")
+    if entry.retired_at is not None and signed_at > entry.retired_at:
+        return invalid(f"signed after the key was retired at {entry.retired_at.seconds}")
+    if entry.status != "revoked":
+        return Verdict(what, entry.key_id, "valid", f"the key is {entry.status}")
+    cutoff = entry.compromised_since or entry.valid_from
+    if signed_at >= cutoff:
+        return invalid(f"the key is distrusted since {cutoff.seconds}")
+    return Verdict(
+        what,
+        entry.key_id,
+        "unproven",
+        f"the key is revoked and distrusted since {cutoff.seconds}; that the signature is older "
+        "is its own word, and there is no outside evidence",
+    )
+
+
+def require_verdicts(verdicts: Sequence[Verdict]) -> None:
+    """Raise VerificationError ``trust.verdicts`` unless each is valid or proven."""
+    for verdict in verdicts:
+        if verdict.verdict not in ("valid", "proven"):
+            raise VerificationError(
+                f"the {verdict.what} is {verdict.verdict}: {verdict.reason}",
+                code="trust.verdicts",
+            )
+
+
+def registry_bindings(pins: Iterable[Pin], registry: str) -> Bindings:
+    """The bindings of a registry's pinned keys, for a document that carries no keys."""
+    found: dict[SignerRef, PublicKey] = {}
+    for pin in pins:
+        if pin.registry not in (None, registry):
+            continue
+        if isinstance(pin, KeyPin):
+            found[SignerRef.of_registry(registry, pin.key_id, pin.key)] = pin.key
+        else:
+            for entry in pin.keyset.body.entries:
+                if entry.object is not None:
+                    key = entry.object.key
+                    found[SignerRef.of_registry(registry, entry.key_id, key)] = key
+    return found

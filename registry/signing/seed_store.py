@@ -1,0 +1,119 @@
+"""What the stores that keep seeds have in common: write, read back, compare, prove."""
+
+from abc import ABC, abstractmethod
+from contextlib import suppress
+from typing import Final
+
+from registry.errors import ConflictError, KeyUnavailableError, StoreError
+from registry.protocol import schema
+from registry.protocol.canonical import canonical
+from registry.protocol.keys import PublicKey
+from registry.signing.signer import SeedSigner, public_key_of
+
+KEY_TEST_PREFIX: Final = b"pith-key-test-v1\n"
+
+
+def key_test_message(registry: str, key_id: str) -> bytes:
+    """What a new key signs to show that it works: prefixed, with the registry in
+    it, and never 32 bytes long (protocol.md 9.3)."""
+    return KEY_TEST_PREFIX + canonical({"key_id": key_id, "registry": registry})
+
+
+class SeedStore(ABC):
+    """A `KeyStore` made of four acts: `_holds`, `_read`, `_write`, `_remove`.
+
+    Each takes a key id of the right form. `_write` keeps all or nothing and
+    overwrites nothing; `_read` and `_remove` raise KeyUnavailableError
+    ``key.absent`` where there is nothing.
+    """
+
+    def __init__(self, registry: str) -> None:
+        self._registry = registry
+
+    @property
+    @abstractmethod
+    def uri(self) -> str:
+        """Where it is."""
+
+    @abstractmethod
+    def check(self) -> str:
+        """One line on what this store is; see `KeyStore.check`."""
+
+    @abstractmethod
+    def _holds(self, key_id: str) -> bool: ...
+
+    @abstractmethod
+    def _read(self, key_id: str) -> bytes: ...
+
+    @abstractmethod
+    def _write(self, key_id: str, seed: bytes) -> None: ...
+
+    @abstractmethod
+    def _remove(self, key_id: str) -> None: ...
+
+    def put(self, key_id: str, seed: bytes) -> PublicKey:
+        """Keep a seed under a new key id; see `KeyStore.put`."""
+        schema.key_id(key_id, "")
+        public_key = public_key_of(seed)
+        if self._holds(key_id):
+            raise key_exists(key_id, self.uri)
+        self._write(key_id, seed)
+        kept = False
+        try:
+            kept = self._gives_back(key_id, public_key)
+        finally:
+            if not kept:
+                with suppress(KeyUnavailableError, StoreError):
+                    self._remove(key_id)
+        if not kept:
+            raise KeyUnavailableError(
+                f"{self.uri} did not give {key_id} back as it was written",
+                code="keystore.lost",
+                hint="no key was made; choose another key store, for example --signer file:",
+            )
+        return public_key
+
+    def _gives_back(self, key_id: str, public_key: PublicKey) -> bool:
+        try:
+            signer = SeedSigner(key_id, self._read(key_id), public_key)
+        except KeyUnavailableError as error:
+            if error.code in _LOST:
+                return False
+            raise
+        signer._sign(key_test_message(self._registry, key_id))
+        return True
+
+    def open(self, key_id: str, public_key: PublicKey) -> SeedSigner:
+        """The signer of a key that is held; see `KeyStore.open`."""
+        return SeedSigner(key_id, self._read(schema.key_id(key_id, "")), public_key)
+
+    def erase(self, key_id: str) -> None:
+        """Forget a key for ever; see `KeyStore.erase`."""
+        self._remove(schema.key_id(key_id, ""))
+        if self._holds(key_id):
+            raise KeyUnavailableError(
+                f"{self.uri} still holds {key_id} after erasing it",
+                code="keystore.kept",
+                hint="erase it by hand with the tools of that key store",
+            )
+
+
+_LOST: Final = ("key.absent", "key.form", "key.mismatch", "keyfile.form", "keyfile.mismatch")
+
+
+def key_exists(key_id: str, uri: str) -> ConflictError:
+    """The refusal to overwrite a key."""
+    return ConflictError(
+        f"{uri} already holds a key {key_id}",
+        code="key.exists",
+        hint="a key id means one key for ever: take another key id",
+    )
+
+
+def key_absent(key_id: str, uri: str) -> KeyUnavailableError:
+    """The refusal where there is no such key; none is made instead."""
+    return KeyUnavailableError(
+        f"{uri} holds no key {key_id}",
+        code="key.absent",
+        hint="see where the key is with: pith key list; no new key was made",
+    )

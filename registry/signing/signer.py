@@ -1,0 +1,129 @@
+"""What signs, and what keeps the 32-byte seeds it signs with (protocol.md 9.2, 9.6)."""
+
+from typing import Final, NoReturn, Protocol
+
+from nacl.signing import SigningKey
+
+from registry.errors import KeyUnavailableError, MalformedError, VerificationError
+from registry.protocol.keys import PublicKey
+
+SEED_LENGTH: Final = 32
+
+
+class Signer(Protocol):
+    """One private key, ready to sign.
+
+    `_sign` is for `registry.signing.documents` alone, which checks the schema
+    of what it signs just before: no public function signs bytes given by a
+    caller (protocol.md 9.2).
+    """
+
+    @property
+    def key_id(self) -> str:
+        """The key's id in its registry."""
+
+    @property
+    def public_key(self) -> PublicKey:
+        """The key that checks what this signer makes."""
+
+    def _sign(self, message: bytes) -> bytes:
+        """The 64-byte signature of *message*, verified before it is returned.
+
+        Raises KeyUnavailableError when the key cannot be used now.
+        """
+
+
+class KeyStore(Protocol):
+    """Where the seeds of one registry rest. The registry's id belongs to the instance."""
+
+    @property
+    def uri(self) -> str:
+        """Where it is, as `registry.signing.location.parse_location` reads it."""
+
+    def put(self, key_id: str, seed: bytes) -> PublicKey:
+        """Keep a seed under a new key id, and prove that it was kept.
+
+        What was written is read back, its public key compared, and a test
+        message signed and verified; when that fails the key is erased again.
+        Raises ConflictError ``key.exists``, MalformedError ``schema.key_id`` or
+        ``seed.length``, KeyUnavailableError ``keystore.lost`` and what the kind
+        of store adds; StoreError when a disk refuses.
+        """
+
+    def open(self, key_id: str, public_key: PublicKey) -> Signer:
+        """The signer of a key that is held. Never makes a new key.
+
+        Raises KeyUnavailableError ``key.absent``, ``key.mismatch`` when the seed
+        is not that of *public_key*, and what the kind of store adds.
+        """
+
+    def erase(self, key_id: str) -> None:
+        """Forget a key for ever; KeyUnavailableError ``key.absent`` or ``keystore.kept``."""
+
+    def check(self) -> str:
+        """One line on what this store is, once it is known to be usable now.
+
+        Writes nothing. Raises KeyUnavailableError with the code of the reason.
+        """
+
+
+class SeedSigner:
+    """A Signer that holds its key in this process.
+
+    The public key is derived from the seed and compared with the expected one
+    first: signing with a mismatched public half leaks the key (protocol.md 9.6).
+    """
+
+    __slots__ = ("_key", "_key_id", "_public_key")
+
+    def __init__(self, key_id: str, seed: bytes, public_key: PublicKey) -> None:
+        """Raises KeyUnavailableError ``key.mismatch``, MalformedError ``seed.length``."""
+        found = public_key_of(seed)
+        if found != public_key:
+            raise KeyUnavailableError(
+                f"the seed kept for {key_id} has the public key {found.fingerprint},"
+                f" not {public_key.fingerprint}",
+                code="key.mismatch",
+                hint="nothing was signed; find the store that holds the right key,"
+                " or import it again from its shares",
+            )
+        self._key = SigningKey(seed)
+        self._key_id = key_id
+        self._public_key = public_key
+
+    @property
+    def key_id(self) -> str:
+        """The key's id in its registry."""
+        return self._key_id
+
+    @property
+    def public_key(self) -> PublicKey:
+        """The key that checks what this signer makes."""
+        return self._public_key
+
+    def _sign(self, message: bytes) -> bytes:
+        """The signature of *message*; one that does not verify never leaves
+        (KeyUnavailableError ``signer.faulty``, protocol.md 9.6)."""
+        signature = bytes(self._key.sign(message).signature)
+        try:
+            self._public_key.verify(message, signature)
+        except VerificationError:
+            raise KeyUnavailableError(
+                f"a signature made with {self._key_id} does not verify",
+                code="signer.faulty",
+                hint="it was thrown away; this machine computes wrongly, stop using it",
+            ) from None
+        return signature
+
+    def __repr__(self) -> str:
+        return f"<SeedSigner {self._key_id} {self._public_key.fingerprint}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a signer holds a private key: it is neither pickled nor copied")
+
+
+def public_key_of(seed: bytes) -> PublicKey:
+    """The public key of a 32-byte seed; MalformedError ``seed.length`` for another length."""
+    if type(seed) is not bytes or len(seed) != SEED_LENGTH:
+        raise MalformedError(f"a seed is {SEED_LENGTH} bytes", code="seed.length")
+    return PublicKey.from_raw(bytes(SigningKey(seed).verify_key))
