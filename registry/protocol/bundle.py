@@ -187,9 +187,7 @@ def check_links(value: JsonObject, number: PithNumber) -> None:
     """Raise MismatchError ``bundle.links`` unless all four paths are on one https base."""
     members = schema.closed(value, _LINK_KEYS, "$.links")
     resolver = schema.text(members["resolver"], "$.links.resolver")
-    base = schema.base_url(
-        resolver.removesuffix(f"/pith/{number.suffix}"), "$.links.resolver"
-    )
+    base = schema.base_url(resolver.removesuffix(f"/pith/{number.suffix}"), "$.links.resolver")
     _compare(members, links(base, number), "$.links", "bundle.links")
 
 

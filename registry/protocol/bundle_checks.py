@@ -1,6 +1,6 @@
 """Everything a stranger recomputes of a bundle, check by check (sections 8 and 9.1)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Final
 
 from registry.errors import ConflictError, MismatchError, VerificationError, shown
@@ -8,9 +8,8 @@ from registry.protocol.bundle import Bundle, bundle_message, check_links, check_
 from registry.protocol.canonical import LARGE, Document, JsonObject, read_json
 from registry.protocol.checks import Check, Report, SignedPart, Step, Verdict, run_steps
 from registry.protocol.event import SignerRef
-from registry.protocol.event_checks import EVENT_CHECKS, Examined, examine_event
+from registry.protocol.event_checks import EVENT_CHECKS, Examined, event_rows, examine_event
 from registry.protocol.event_types import check_anchor
-from registry.protocol.instant import Instant
 from registry.protocol.keys import REGISTRY_SIGNER, KeyObject, PublicKey
 from registry.protocol.keyset import check_fresh
 from registry.protocol.merge import Merged, merge_examined
@@ -18,16 +17,14 @@ from registry.protocol.number import PithNumber
 from registry.protocol.record import Record
 from registry.protocol.signed_parts import event_part, signed_parts
 from registry.protocol.source import Source
-from registry.protocol.trust import Anchor, Pin, anchor, require_verdicts
-
-MAX_AHEAD_SECONDS: Final = 600
+from registry.protocol.trust import Anchor, Terms, anchor, require_verdicts
 
 
 class BundleExamination:
     """One bundle on its way through the checks; each method is one of them.
 
     A method raises the failure of its check, and leaves on the object what
-    later ones need. ``at`` is the verifier's time.
+    later ones need.
     """
 
     document: Document
@@ -41,11 +38,9 @@ class BundleExamination:
     merged: Merged
     trusted: Anchor
 
-    def __init__(self, data: bytes, pins: Sequence[Pin], at: Instant, max_ahead: int) -> None:
+    def __init__(self, data: bytes, terms: Terms) -> None:
         self.data = data
-        self.pins = pins
-        self.at = at
-        self.max_ahead = max_ahead
+        self.terms = terms
         self.verdicts: list[Verdict] = []
 
     # -- form ----------------------------------------------------------------
@@ -100,9 +95,7 @@ class BundleExamination:
                     path=f"$.source_aliases[{i}]",
                 )
         if len(found) != len(wanted):
-            raise MismatchError(
-                f"{len(found)} aliases, not {len(wanted)}", code="bundle.aliases"
-            )
+            raise MismatchError(f"{len(found)} aliases, not {len(wanted)}", code="bundle.aliases")
 
     def links(self) -> None:
         """The four paths on one https base."""
@@ -225,8 +218,7 @@ class BundleExamination:
                 )
         if body.built_at > signature.signed_at.whole:
             raise VerificationError(
-                f"built {body.built_at.seconds} after it was signed "
-                f"{signature.signed_at.seconds}",
+                f"built {body.built_at.seconds} after it was signed {signature.signed_at.seconds}",
                 code="bundle.times",
             )
 
@@ -242,9 +234,7 @@ class BundleExamination:
     def signature_key(self) -> str:
         """The bundle is signed by a registry key that stands in it."""
         signature = self.bundle.signature
-        signer = SignerRef(
-            self.registry, REGISTRY_SIGNER, signature.key_id, signature.fingerprint
-        )
+        signer = SignerRef(self.registry, REGISTRY_SIGNER, signature.key_id, signature.fingerprint)
         if signer not in self.bindings:
             raise VerificationError(
                 f"key {signature.key_id} ({signature.fingerprint}) is not a registry key of "
@@ -260,26 +250,35 @@ class BundleExamination:
 
     def clock(self) -> None:
         """built_at is not in the verifier's future."""
-        ahead = self.bundle.body.built_at.micros - self.at.micros
-        if ahead > self.max_ahead * 1_000_000:
+        built_at, at = self.bundle.body.built_at, self.terms.at
+        if built_at > at.plus(seconds=self.terms.max_ahead):
             raise VerificationError(
-                f"built {self.bundle.body.built_at.seconds}, which is ahead of this clock "
-                f"({self.at.seconds})",
+                f"built {built_at.seconds}, which is ahead of this clock ({at.seconds})",
                 code="bundle.clock",
                 hint="check this machine's clock",
             )
+
+    # -- what was expected ---------------------------------------------------
+
+    def expected_subject(self) -> None:
+        """The record is the one that was asked for."""
+        self.terms.check_subject(self.record.number, self.record.source)
+
+    def expected_registry(self) -> None:
+        """The registry is the one that was asked for."""
+        self.terms.check_registry(self.registry)
 
     # -- trust ---------------------------------------------------------------
 
     def pin(self) -> str:
         """The verifier brings a pin for this registry."""
-        self.trusted = anchor(self.pins, self.registry)
+        self.trusted = anchor(self.terms.pins, self.registry)
         return "; ".join(self.trusted.origins)
 
     def fresh(self) -> None:
         """A pinned key set has not expired."""
         if self.trusted.keyset is not None:
-            check_fresh(self.trusted.keyset.body, self.at)
+            check_fresh(self.trusted.keyset.body, self.terms.at)
 
     def trusted_keys(self) -> str:
         """Bundle, record_created and receipt are signed by keys a pin leads to; under a
@@ -374,34 +373,24 @@ _STEPS_AFTER: Final = (
     Step("bundle.signature_key", _X.signature_key, ("bundle.registry",)),
     Step("bundle.signature", _X.signature, ("bundle.signature_key",)),
     Step("bundle.clock", _X.clock, ("bundle.schema",)),
+    Step("expect.subject", _X.expected_subject, ("bundle.record",)),
+    Step("expect.registry", _X.expected_registry, ("bundle.registry",)),
     Step("trust.pin", _X.pin, ("bundle.registry",)),
     Step("keyset.fresh", _X.fresh, ("trust.pin",)),
-    Step(
-        "trust.key", _X.trusted_keys, ("trust.pin", "bundle.record_created", "bundle.signature")
-    ),
+    Step("trust.key", _X.trusted_keys, ("trust.pin", "bundle.record_created", "bundle.signature")),
     Step("trust.verdicts", _X.verdict_each, ("trust.key",)),
     Step("event.chain", _X.chain, ("trust.pin", "bundle.events")),
 )
 
 
-def examine_bundle(
-    data: bytes,
-    *,
-    pins: Sequence[Pin],
-    at: Instant,
-    max_ahead: int = MAX_AHEAD_SECONDS,
-) -> Report:
-    """Run every check on the bytes of a bundle.
-
-    *pins* is what trust starts from, *at* the verifier's time, *max_ahead* how
-    many seconds ``built_at`` may be ahead of it.
-    """
-    examination = BundleExamination(data, pins, at, max_ahead)
+def examine_bundle(data: bytes, terms: Terms) -> Report:
+    """Run every check on the bytes of a bundle, under the verifier's *terms*."""
+    examination = BundleExamination(data, terms)
     before = run_steps(examination, _STEPS_BEFORE)
     ready = before[-1].status == "ok"
     if ready:
         examination.examine_events()
-    middle = event_checks(examination.copies) if ready else _skipped_events()
+    middle = event_rows(examination.copies) if ready else _skipped_events()
     passed = frozenset(check.name for check in before if check.status == "ok")
     after = run_steps(examination, _STEPS_AFTER, passed)
     checks = before + middle + after
@@ -416,26 +405,6 @@ def examine_bundle(
         verdicts=tuple(examination.verdicts),
         registry=examination.registry if ready else "",
     )
-
-
-def event_checks(copies: Sequence[Examined]) -> tuple[Check, ...]:
-    """The ten checks of section 8.1 over all events: a row fails with its first event,
-    and is skipped where an event failed at an earlier one."""
-    rows = []
-    stopped = False
-    for name in EVENT_CHECKS:
-        failed = next((copy for copy in copies if copy.failed == name), None)
-        if failed is not None and failed.error is not None:
-            stopped = True
-            error = failed.error
-            rows.append(
-                Check(name, "fail", f"{error} (event {failed.identity})", error.hint, error)
-            )
-        elif stopped:
-            rows.append(Check(name, "skipped", "an event failed earlier"))
-        else:
-            rows.append(Check(name, "ok"))
-    return tuple(rows)
 
 
 def _skipped_events() -> tuple[Check, ...]:

@@ -69,7 +69,8 @@ def read_json(data: bytes, limits: Limits = SMALL) -> Document:
         return _fraction(token)
 
     text = _decode(data, limits)
-    value = _parse(text, _decoder(fraction))
+    hooks = _Hooks(fraction, _integer)
+    value = _parse(text, hooks.decoder(), hooks)
     _check_shape(value, data, limits)
     escaped = "\\u" in text
     if escaped:
@@ -82,7 +83,7 @@ def read_record_json(data: bytes) -> JsonObject:
     """Read one JSON object under the rules for records: those of `read_json`, and
     ``json.character`` (J7) and ``json.integer`` (J8)."""
     text = _decode(data, SMALL)
-    value = _parse(text, _RECORD_DECODER)
+    value = _parse(text, _RECORD_DECODER, _RECORD_HOOKS)
     _check_shape(value, data, SMALL)
     if "\\" in text or "\x7f" in text or not text.isascii():
         _check_strings(value, _SURROGATE, "json.surrogate", "lone surrogate")
@@ -136,7 +137,9 @@ def digest(value: Json) -> bytes:
 
 _ASTRAL: Final = re.compile("[\U00010000-\U0010ffff]")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
-_LAST_TWO: Final = "".join(chr(plane << 16 | low) for plane in range(17) for low in (0xFFFE, 0xFFFF))
+_LAST_TWO: Final = "".join(
+    chr(plane << 16 | low) for plane in range(17) for low in (0xFFFE, 0xFFFF)
+)
 _FORBIDDEN: Final = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff"
     f"\ufdd0-\ufdef{_LAST_TWO}]"
@@ -230,23 +233,35 @@ def _marking(hook: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return mark
 
 
-def _decoder(
-    parse_float: Callable[[str], Any],
-    parse_int: Callable[[str], Any] = _integer,
-    wrap: Callable[[Callable[[Any], Any]], Callable[[Any], Any]] = lambda hook: hook,
-) -> json.JSONDecoder:
-    return json.JSONDecoder(
-        object_pairs_hook=wrap(_members),
-        parse_int=wrap(parse_int),
-        parse_float=wrap(parse_float),
-        parse_constant=wrap(_constant),
-    )
+@dataclass(frozen=True, slots=True)
+class _Hooks:
+    """What is made of the numbers of a document; one decoder, and one that marks."""
+
+    fraction: Callable[[str], Any]
+    integer: Callable[[str], Any]
+
+    def decoder(self) -> json.JSONDecoder:
+        return json.JSONDecoder(
+            object_pairs_hook=_members,
+            parse_int=self.integer,
+            parse_float=self.fraction,
+            parse_constant=_constant,
+        )
+
+    def marker(self) -> json.JSONDecoder:
+        return json.JSONDecoder(
+            object_pairs_hook=_marking(_members),
+            parse_int=_marking(self.integer),
+            parse_float=_marking(self.fraction),
+            parse_constant=_marking(_constant),
+        )
 
 
-_RECORD_DECODER: Final = _decoder(_record_fraction, _record_integer)
+_RECORD_HOOKS: Final = _Hooks(_record_fraction, _record_integer)
+_RECORD_DECODER: Final = _RECORD_HOOKS.decoder()
 
 
-def _parse(text: str, decoder: json.JSONDecoder) -> JsonObject:
+def _parse(text: str, decoder: json.JSONDecoder, hooks: _Hooks) -> JsonObject:
     try:
         value = decoder.decode(text)
     except json.JSONDecodeError as error:
@@ -263,19 +278,16 @@ def _parse(text: str, decoder: json.JSONDecoder) -> JsonObject:
     except RecursionError:
         raise MalformedError(f"nested deeper than {MAX_DEPTH}", code="json.depth") from None
     except MalformedError as error:
-        raise _with_path(text, decoder, error) from None
+        raise _with_path(text, hooks, error) from None
     if type(value) is not dict:
         raise MalformedError("the top level is not a JSON object", code="json.single")
     return value
 
 
-def _with_path(text: str, decoder: json.JSONDecoder, error: MalformedError) -> MalformedError:
+def _with_path(text: str, hooks: _Hooks, error: MalformedError) -> MalformedError:
     """The same refusal with the JSON path of the first place that causes one."""
-    marked = _decoder(
-        decoder.parse_float or float, decoder.parse_int or int, wrap=_marking
-    )
     try:
-        tree = marked.decode(text)
+        tree = hooks.marker().decode(text)
     except (json.JSONDecodeError, RecursionError):
         return error
     for path, _, value in _walk(tree):
@@ -316,9 +328,7 @@ def _walk(value: Json, path: str = "$", name: str = "") -> Iterator[tuple[str, s
         if type(value) is dict:
             stack.extend((f"{path}.{shown_name(n)}", n, v) for n, v in reversed(value.items()))
         elif type(value) is list:
-            stack.extend(
-                (f"{path}[{i}]", "", value[i]) for i in range(len(value) - 1, -1, -1)
-            )
+            stack.extend((f"{path}[{i}]", "", value[i]) for i in range(len(value) - 1, -1, -1))
 
 
 _NAME: Final = re.compile("[A-Za-z0-9_]{1,64}")
@@ -363,23 +373,21 @@ def _check_i_json(value: Json, depth: int = 1) -> None:
     kind = type(value)
     if kind is str:
         if bad := _SURROGATE.search(value):
-            raise MalformedError(
-                f"lone surrogate U+{ord(bad.group()):04X}", code="json.surrogate"
-            )
+            raise MalformedError(f"lone surrogate U+{ord(bad.group()):04X}", code="json.surrogate")
     elif kind is int or kind is float:
         if value != value or value in (float("inf"), float("-inf")):
             raise MalformedError(f"{value} is not JSON", code="json.finite")
         if not -MAX_INTEGER <= value <= MAX_INTEGER:
-            raise MalformedError(f"number {shown(str(value), 40)} is beyond 2^53-1", code="json.range")
+            raise MalformedError(
+                f"number {shown(str(value), 40)} is beyond 2^53-1", code="json.range"
+            )
     elif kind is list or kind is dict:
         if depth > MAX_DEPTH:
             raise MalformedError(f"nested deeper than {MAX_DEPTH}", code="json.depth")
         if kind is dict:
             for name in value:
                 if type(name) is not str:
-                    raise MalformedError(
-                        f"member name {shown(name)} is not text", code="json.name"
-                    )
+                    raise MalformedError(f"member name {shown(name)} is not text", code="json.name")
                 _check_i_json(name)
         for item in value.values() if kind is dict else value:
             _check_i_json(item, depth + 1)

@@ -1,10 +1,12 @@
 """The checks of one event, in the order of protocol.md section 8.1."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from registry.errors import MalformedError, MismatchError, PithError, VerificationError, shown
 from registry.protocol.canonical import JsonObject, canonical
+from registry.protocol.checks import Check
 from registry.protocol.event import Bindings, Encoder, Event, SignerRef, event_identity
 from registry.protocol.event_types import EVENT_TYPES, RECORD_CREATED
 from registry.protocol.keys import REGISTRY_SIGNER
@@ -170,3 +172,23 @@ def check_receipt(event: Event, record: Record, bindings: Bindings) -> Receipt:
             code="event.receipt",
         )
     return receipt
+
+
+def event_rows(copies: Sequence[Examined]) -> tuple[Check, ...]:
+    """The ten checks of section 8.1 over all events: a row fails with its first event,
+    and is skipped where an event failed at an earlier one."""
+    rows = []
+    stopped = False
+    for name in EVENT_CHECKS:
+        failed = next((copy for copy in copies if copy.failed == name), None)
+        if failed is not None and failed.error is not None:
+            stopped = True
+            error = failed.error
+            rows.append(
+                Check(name, "fail", f"{error} (event {failed.identity})", error.hint, error)
+            )
+        elif stopped:
+            rows.append(Check(name, "skipped", "an event failed earlier"))
+        else:
+            rows.append(Check(name, "ok"))
+    return tuple(rows)

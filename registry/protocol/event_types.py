@@ -48,9 +48,7 @@ def _check_record_created(value: Json, path: str) -> None:
     schema.text(members["source_kind"], f"{path}.source_kind")
     schema.text(members["source_id"], f"{path}.source_id")
     schema.integer(members["source_version"], f"{path}.source_version")
-    schema.constant(
-        members["attestation_state"], ATTESTATION_STATE, f"{path}.attestation_state"
-    )
+    schema.constant(members["attestation_state"], ATTESTATION_STATE, f"{path}.attestation_state")
 
 
 def _check_graph_snapshot(value: Json, path: str) -> None:
@@ -68,9 +66,7 @@ def check_anchor(value: Json, path: str) -> None:
     """Pass a closed timestamp proof; what it says of itself is not believed here."""
     members = schema.closed(value, _ANCHOR, path)
     schema.hex64(members["anchored_sha256"], f"{path}.anchored_sha256")
-    schema.one_of(
-        members["proof_format"], ("rfc3161", "opentimestamps"), f"{path}.proof_format"
-    )
+    schema.one_of(members["proof_format"], ("rfc3161", "opentimestamps"), f"{path}.proof_format")
     schema.base64_text(members["proof_b64"], f"{path}.proof_b64")
     schema.one_of(members["status"], ("pending", "confirmed"), f"{path}.status")
     if members["anchored_at"] is not None:

@@ -7,9 +7,7 @@ from typing import Final, Self
 
 from registry.errors import MalformedError, shown
 
-_SECONDS: Final = re.compile(
-    "[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z", re.ASCII
-)
+_SECONDS: Final = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z", re.ASCII)
 _MICROS: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z", re.ASCII
 )
@@ -22,9 +20,7 @@ def _read(text: object, pattern: re.Pattern[str], shape: str) -> datetime:
             return datetime.fromisoformat(text)
         except ValueError:
             pass
-    raise MalformedError(
-        f"{shown(text)} is not a time of the form {shape}", code="instant.form"
-    )
+    raise MalformedError(f"{shown(text)} is not a time of the form {shape}", code="instant.form")
 
 
 @dataclass(frozen=True, slots=True, order=True)

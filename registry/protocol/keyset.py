@@ -111,9 +111,7 @@ class KeyEntry:
             _optional_time(members["revoked_at"], f"{path}.revoked_at"),
             _optional_time(members["compromised_since"], f"{path}.compromised_since"),
             schema.optional_text(members["reason"], f"{path}.reason"),
-            None
-            if successor is None
-            else schema.hex64(successor, f"{path}.successor_key_sha256"),
+            None if successor is None else schema.hex64(successor, f"{path}.successor_key_sha256"),
         )
 
     def to_json(self) -> JsonObject:
@@ -231,9 +229,7 @@ class KeySetBody:
 
     def find(self, key: PublicKey) -> KeyEntry | None:
         """The entry of a key, compared whole, or None."""
-        return next(
-            (e for e in self.entries if e.object is not None and e.object.key == key), None
-        )
+        return next((e for e in self.entries if e.object is not None and e.object.key == key), None)
 
 
 def keyset_message(body: KeySetBody) -> bytes:
@@ -316,7 +312,9 @@ def check_keys(body: KeySetBody) -> None:
         raise VerificationError(
             f"more than one active registry key: {', '.join(active)}", code="keyset.keys"
         )
-    if not active and not any(e.usage == "registry" and e.status == "revoked" for e in body.entries):
+    if not active and not any(
+        e.usage == "registry" and e.status == "revoked" for e in body.entries
+    ):
         raise VerificationError("no active registry key", code="keyset.keys")
 
 

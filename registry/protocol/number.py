@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 from registry.errors import MalformedError, shown
-from registry.protocol.source import KINDS
+from registry.protocol.source import KINDS, Source
 
 SUFFIX_LENGTH: Final = 26
 SHORT_LENGTHS: Final = (12, 16, 8)
@@ -71,10 +71,10 @@ class Reference:
         """Read a number generously: any case, without ``pith:`` or year, 8, 12 or 16
         characters of the suffix, an ``arxiv:`` id with or without version, or a DOI."""
         for kind in KINDS.values():
-            if found := kind.reference(typed):
-                return cls(typed, source_kind=kind.name, source_id=found[0], version=found[1])
-        if found := _TYPED.fullmatch(typed.strip().upper()):
-            year, suffix = found
+            if (named := kind.reference(typed)) is not None:
+                return cls(typed, source_kind=kind.name, source_id=named[0], version=named[1])
+        if (found := _TYPED.fullmatch(typed.strip().upper())) is not None:
+            year, suffix = found.groups()
             if len(suffix) in (*SHORT_LENGTHS, SUFFIX_LENGTH):
                 return cls(typed, prefix=suffix, year=int(year) if year else None)
         raise MalformedError(
@@ -84,3 +84,12 @@ class Reference:
             "an arxiv: id, or a DOI",
         )
 
+    def matches(self, number: PithNumber, source: Source | None) -> bool:
+        """Whether this names the record with *number* (and *source*, where it is known)."""
+        if self.prefix is not None:
+            return number.suffix.startswith(self.prefix) and self.year in (None, number.year)
+        return (
+            source is not None
+            and (source.kind, source.id) == (self.source_kind, self.source_id)
+            and self.version in (None, source.version)
+        )

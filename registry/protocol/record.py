@@ -1,6 +1,7 @@
 """The canonical record: what a pith number names (protocol.md section 2)."""
 
 import hashlib
+import itertools
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -164,7 +165,7 @@ def _cross_cats(value: Json, primary: str, path: str) -> tuple[str, ...]:
             code="record.cross_cats",
             path=path,
         )
-    if any(a >= b for a, b in zip(names, names[1:], strict=False)):
+    if any(a >= b for a, b in itertools.pairwise(names)):
         raise MalformedError(
             "categories are not sorted bytewise without repeats",
             code="record.cross_cats",

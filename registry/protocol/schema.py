@@ -116,9 +116,7 @@ def event_id(value: Json, path: str) -> str:
 
 def key_id(value: Json, path: str = "$") -> str:
     """A key id: 3 to 64 of ``a-z 0-9 . -``, a letter or digit first (section 5)."""
-    return _matching(
-        value, _KEY_ID, "a key id (3 to 64 of a-z 0-9 . -)", "schema.key_id", path
-    )
+    return _matching(value, _KEY_ID, "a key id (3 to 64 of a-z 0-9 . -)", "schema.key_id", path)
 
 
 def name(value: Json, path: str = "$") -> str:

@@ -29,9 +29,7 @@ class SourceKind:
 
 
 _ARXIV_NEW: Final = re.compile(r"([0-9]{2})(0[1-9]|1[0-2])\.([0-9]{4,5})", re.ASCII)
-_ARXIV_OLD: Final = re.compile(
-    "[a-z]+(?:-[a-z]+)*/([0-9]{2})(0[1-9]|1[0-2])([0-9]{3})", re.ASCII
-)
+_ARXIV_OLD: Final = re.compile("[a-z]+(?:-[a-z]+)*/([0-9]{2})(0[1-9]|1[0-2])([0-9]{3})", re.ASCII)
 _ARXIV_VERSION: Final = re.compile("(.+?)v([1-9][0-9]{0,3})", re.ASCII)
 _DOI_PREFIX: Final = "10.48550/arxiv."
 

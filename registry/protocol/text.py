@@ -5,9 +5,7 @@ import re
 import unicodedata
 from typing import Final
 
-_WHITE: Final = (
-    "\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
-)
+_WHITE: Final = "\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 _WHITE_RUN: Final = re.compile(f"[{_WHITE}]+")
 
 EXCERPT_LENGTH: Final = 600

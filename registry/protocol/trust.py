@@ -8,7 +8,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Self, TypeAlias
 
-from registry.errors import MalformedError, UntrustedKeyError, VerificationError, shown
+from registry.errors import (
+    MalformedError,
+    MismatchError,
+    UntrustedKeyError,
+    VerificationError,
+    shown,
+)
 from registry.protocol import schema
 from registry.protocol.canonical import KEY_SET, JsonObject, read_json
 from registry.protocol.checks import SignedPart, Verdict
@@ -16,6 +22,8 @@ from registry.protocol.event import Bindings, SignerRef
 from registry.protocol.instant import Instant
 from registry.protocol.keys import PublicKey
 from registry.protocol.keyset import KeyEntry, KeySet, verify_keyset
+from registry.protocol.number import PithNumber, Reference
+from registry.protocol.source import Source
 
 PIN_TYPE: Final = "pith_pin"
 PIN_VERSION: Final = "1.0"
@@ -107,6 +115,39 @@ def parse_pin(data: bytes, origin: str) -> Pin:
     )
 
 
+MAX_AHEAD_SECONDS: Final = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a verifier brings: pins, its time, and what it expects.
+
+    ``max_ahead`` is how many seconds a document may be ahead of ``at``;
+    ``expect`` and ``registry`` fail a document about another record or of
+    another registry.
+    """
+
+    pins: tuple[Pin, ...]
+    at: Instant
+    max_ahead: int = MAX_AHEAD_SECONDS
+    expect: Reference | None = None
+    registry: str | None = None
+
+    def check_subject(self, number: PithNumber, source: Source | None) -> None:
+        """Raise MismatchError ``expect.subject`` for another record than the expected one."""
+        if self.expect is not None and not self.expect.matches(number, source):
+            raise MismatchError(
+                f"this is about {number}, not {shown(self.expect.typed)}", code="expect.subject"
+            )
+
+    def check_registry(self, registry: str) -> None:
+        """Raise MismatchError ``expect.registry`` for another registry than the expected one."""
+        if self.registry is not None and self.registry != registry:
+            raise MismatchError(
+                f"this is of {shown(registry)}, not {shown(self.registry)}", code="expect.registry"
+            )
+
+
 @dataclass(frozen=True, slots=True)
 class Anchor:
     """What one registry's pins come to. Where a key set is pinned, it alone decides."""
@@ -132,8 +173,8 @@ class Anchor:
 
     def _untrusted(self, part: SignedPart) -> UntrustedKeyError:
         return UntrustedKeyError(
-            f"the {part.what} is signed by key {part.key_id} ({part.key.fingerprint}), which no pin of "
-            f"{shown(self.registry)} leads to",
+            f"the {part.what} is signed by key {part.key_id} ({part.key.fingerprint}), which no "
+            f"pin of {shown(self.registry)} leads to",
             code="trust.key",
             hint="the document may be consistent with itself and still be forged; ask the "
             "registry for its key by another way",

@@ -1,0 +1,1 @@
+"""What the registry holds: one class, all SQL in one module, numbered migrations."""

@@ -1,0 +1,77 @@
+"""The composition root: the one place that reads the clock and makes key material."""
+
+import os
+import secrets
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import platformdirs
+
+from registry.config import Config, load_config
+from registry.errors import ConfigError
+from registry.protocol.instant import Instant
+from registry.services.desk import Desk
+from registry.signing.location import open_key_store, parse_location
+from registry.signing.passphrase import Passphrase
+from registry.signing.signer import SEED_LENGTH, KeyStore
+from registry.store.store import Store
+
+HOME_VARIABLE: Final = "PITH_HOME"
+
+
+def now() -> Instant:
+    """The wall clock."""
+    return Instant.of(datetime.now(UTC))
+
+
+def new_seed() -> bytes:
+    """A new 32-byte seed."""
+    return secrets.token_bytes(SEED_LENGTH)
+
+
+def default_home() -> Path:
+    """``PITH_HOME``, else the platform's place for a user's data."""
+    said = os.environ.get(HOME_VARIABLE)
+    return Path(said).absolute() if said else platformdirs.user_data_path("pith", appauthor=False)
+
+
+@dataclass
+class App:
+    """What commands are given: the home they work in, and how to open it."""
+
+    home: Path
+    _passphrases: dict[str, Passphrase] = field(default_factory=dict)
+
+    def config(self) -> Config:
+        """The home's config; raises ConfigError ``config.home`` without one."""
+        return load_config(self.home)
+
+    def open(self) -> Desk:
+        """The registry in the home."""
+        config = self.config()
+        store = Store(config.store_path)
+        if store.registry != config.registry_id:
+            raise ConfigError(
+                f"config.toml is of {config.registry_id}, the store of {store.registry}",
+                code="config.registry",
+                hint="the id cannot change after init: set it back",
+            )
+        return Desk(config, store, lambda uri: self.key_store(uri, config), now)
+
+    def key_store(self, uri: str, config: Config) -> KeyStore:
+        """The key store at a URI, for the keys of this config's registry."""
+        return open_key_store(
+            parse_location(uri),
+            registry=config.registry_id,
+            home=self.home,
+            passphrase=self._passphrase(config.passphrase),
+        )
+
+    def _passphrase(self, source: str | None) -> Passphrase | None:
+        if source is None:
+            return None
+        if source not in self._passphrases:
+            self._passphrases[source] = Passphrase(source)
+        return self._passphrases[source]

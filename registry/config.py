@@ -1,0 +1,214 @@
+"""config.toml of a home, read into a frozen value. It holds no secret."""
+
+import os
+import re
+import stat
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from registry.errors import ConfigError, MalformedError, shown
+from registry.protocol import schema
+
+FILE_NAME: Final = "config.toml"
+MAX_BYTES: Final = 64 << 10
+
+SIGNER: Final = "keyring:"
+ID_PATTERN: Final = "registry-v{n}-{yyyy}-{mm}"
+ROTATE_AFTER: Final = 365 * 86_400
+WARN_BEFORE: Final = (30 * 86_400, 7 * 86_400, 86_400)
+PINS: Final = ("pith.science",)
+MAX_AHEAD: Final = 600
+MINT_BATCH: Final = 1000
+
+_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_DURATION: Final = re.compile("([0-9]{1,6})([smhd])", re.ASCII)
+_SECRET_NAME: Final = re.compile("password|passwd|secret|seed|private|token|^pin$", re.IGNORECASE)
+_PASSPHRASE: Final = re.compile("credential:.+|file:/.+|prompt:")
+_STORE: Final = re.compile("sqlite:(?!//)[^?#]+")
+_KEY_PATTERN: Final = re.compile(r"(?:[a-z0-9.-]|\{n\}|\{yyyy\}|\{mm\})+")
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """How one registry is set up. Durations are in seconds.
+
+    ``store_path`` is absolute; ``passphrase`` is where a passphrase comes from,
+    never one itself; ``pins`` are names of shipped pins or absolute paths.
+    """
+
+    registry_id: str
+    base_url: str
+    name: str
+    store_path: Path
+    signer: str = SIGNER
+    passphrase: str | None = None
+    id_pattern: str = ID_PATTERN
+    rotate_after: int = ROTATE_AFTER
+    warn_before: tuple[int, ...] = WARN_BEFORE
+    pins: tuple[str, ...] = PINS
+    max_ahead: int = MAX_AHEAD
+    mint_batch: int = MINT_BATCH
+
+
+def load_config(home: Path) -> Config:
+    """Read and check the config.toml of *home*.
+
+    Raises ConfigError: ``config.home`` without one, ``config.mode`` when others
+    may write it, ``config.secret``, ``config.form``, ``config.unknown``.
+    """
+    path = home / FILE_NAME
+    data = _read(path, home)
+    try:
+        document = tomllib.loads(data.decode("utf-8"))
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path} is not TOML: {error}", code="config.form") from None
+    _refuse_secrets(document, "")
+    return _Reader(document, path).config(home)
+
+
+def _read(path: Path, home: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            data = file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise ConfigError(
+            f"no registry in {home}",
+            code="config.home",
+            hint="make one with `pith init`, or say where it is with --home or PITH_HOME",
+        ) from None
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}", code="config.home") from None
+    if mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise ConfigError(
+            f"{path} may be written by others", code="config.mode", hint=f"chmod go-w {path}"
+        )
+    if len(data) > MAX_BYTES:
+        raise ConfigError(f"{path} is over {MAX_BYTES} bytes", code="config.form")
+    return data
+
+
+def _refuse_secrets(value: object, name: str) -> None:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            _refuse_secrets(item, key)
+    elif name == "passphrase":
+        if not (isinstance(value, str) and _PASSPHRASE.fullmatch(value)):
+            raise _secret(name)
+    elif _SECRET_NAME.search(name) or (
+        isinstance(value, str) and re.search("://[^/@]*:[^/@]*@|password=", value)
+    ):
+        raise _secret(name)
+
+
+def _secret(name: str) -> ConfigError:
+    return ConfigError(
+        f"{shown(name)} in config.toml looks like a secret",
+        code="config.secret",
+        hint='secrets never stand there: passphrase = "credential:NAME", "file:/path" or "prompt:"'
+        "; if it was a real one, change it",
+    )
+
+
+_KNOWN: Final = {
+    "registry": {"id", "base_url", "name"},
+    "store": {"url"},
+    "signer": {"default", "passphrase"},
+    "keys": {"id_pattern", "rotate_after", "warn_before"},
+    "verify": {"pins", "max_ahead"},
+    "mint": {"batch"},
+}
+
+
+class _Reader:
+    """Takes a TOML document apart, naming the table and key of what is wrong."""
+
+    def __init__(self, document: dict[str, Any], path: Path) -> None:
+        self.document = document
+        self.path = path
+        for table, members in document.items():
+            if table not in _KNOWN or not isinstance(members, dict):
+                raise self.wrong(f"unknown table [{shown(table)}]", "config.unknown")
+            for name in members:
+                if name not in _KNOWN[table]:
+                    raise self.wrong(f"unknown {shown(name)} in [{table}]", "config.unknown")
+
+    def wrong(self, message: str, code: str = "config.form") -> ConfigError:
+        return ConfigError(
+            f"{self.path}: {message}", code=code, hint="config.example.toml shows every setting"
+        )
+
+    def take(self, table: str, name: str, default: Any, read: Callable[[Any], Any]) -> Any:
+        members = self.document.get(table, {})
+        if name not in members:
+            if default is None:
+                raise self.wrong(f"{name} is missing in [{table}]")
+            return default
+        try:
+            return read(members[name])
+        except MalformedError as error:
+            raise self.wrong(f"{name} in [{table}]: {error.message}") from None
+        except (TypeError, ValueError):
+            raise self.wrong(f"{name} in [{table}] is not as it must be") from None
+
+    def config(self, home: Path) -> Config:
+        signer = self.document.get("signer", {})
+        registry_id = self.take("registry", "id", None, lambda v: schema.name(v, "id"))
+        return Config(
+            registry_id=registry_id,
+            base_url=self.take("registry", "base_url", None, lambda v: schema.base_url(v)),
+            name=self.take(
+                "registry", "name", registry_id, lambda v: schema.text(v, "name", limit=128)
+            ),
+            store_path=self.take("store", "url", home / "registry.db", lambda v: _store(v, home)),
+            signer=self.take("signer", "default", SIGNER, lambda v: schema.text(v, "")),
+            passphrase=signer.get("passphrase"),
+            id_pattern=self.take("keys", "id_pattern", ID_PATTERN, _pattern),
+            rotate_after=self.take("keys", "rotate_after", ROTATE_AFTER, duration),
+            warn_before=self.take(
+                "keys", "warn_before", WARN_BEFORE, lambda v: tuple(map(duration, v))
+            ),
+            pins=self.take("verify", "pins", PINS, _strings),
+            max_ahead=self.take("verify", "max_ahead", MAX_AHEAD, duration),
+            mint_batch=self.take("mint", "batch", MINT_BATCH, _batch),
+        )
+
+
+def duration(value: object) -> int:
+    """Seconds of ``90s``, ``10m``, ``12h`` or ``365d``."""
+    found = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    if found is None:
+        raise MalformedError(
+            f"{shown(value)} is not a duration like 10m or 365d", code="config.duration"
+        )
+    return int(found[1]) * _UNITS[found[2]]
+
+
+def _store(value: object, home: Path) -> Path:
+    if not isinstance(value, str) or _STORE.fullmatch(value) is None:
+        raise MalformedError(f"{shown(value)} is not sqlite:PATH", code="config.store")
+    return home / value.removeprefix("sqlite:")
+
+
+def _pattern(value: object) -> str:
+    if not isinstance(value, str) or _KEY_PATTERN.fullmatch(value) is None or "{n}" not in value:
+        raise MalformedError(
+            f"{shown(value)} is not a key id with {{n}}, {{yyyy}} and {{mm}} in it",
+            code="config.id_pattern",
+        )
+    return value
+
+
+def _strings(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise MalformedError(f"{shown(value)} is not a list of names", code="config.list")
+    return tuple(value)
+
+
+def _batch(value: object) -> int:
+    if type(value) is not int or not 1 <= value <= 100_000:
+        raise MalformedError(f"{shown(value)} is not 1 to 100000", code="config.batch")
+    return value

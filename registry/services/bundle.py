@@ -1,0 +1,71 @@
+"""Bundle: everything about one record, signed, for anyone to verify offline."""
+
+from registry.errors import StoreError
+from registry.protocol.bundle import Bundle, bundle_body, mirror_hint, source_aliases
+from registry.protocol.canonical import JsonObject
+from registry.protocol.event_types import RECORD_CREATED
+from registry.protocol.instant import Instant
+from registry.protocol.keys import KeyObject
+from registry.protocol.merge import Merged
+from registry.protocol.receipt import Receipt
+from registry.protocol.record import Record
+from registry.services.desk import Desk
+from registry.services.find import merged
+from registry.signing.documents import sign_bundle
+from registry.signing.signer import Signer
+
+
+def build_bundle(desk: Desk, signer: Signer, record: Record, *, at: Instant) -> Bundle:
+    """Build, sign, examine, journal and keep the bundle of a minted record.
+
+    Raises the first check that a stranger's examination would fail.
+    """
+    graph = merged(desk, record.number)
+    body = bundle_body(
+        record,
+        graph,
+        public_keys=_keys_needed(desk, graph, signer),
+        aliases=_aliases(record, graph),
+        mirror_hints=[
+            mirror_hint(
+                desk.config.base_url,
+                record.number,
+                name=desk.config.name,
+                mirror_type="https",
+                status="primary",
+            )
+        ],
+        base_url=desk.config.base_url,
+        built_at=at.whole,
+    )
+    bundle = sign_bundle(signer, body, registry=desk.registry, signed_at=at)
+    desk.store.add_bundle(bundle)
+    return bundle
+
+
+def build_state(desk: Desk, record: Record) -> JsonObject:
+    """The merged state of a minted record, as its bundle would hold it."""
+    graph = merged(desk, record.number)
+    return graph.state(list(_aliases(record, graph)))
+
+
+def _aliases(record: Record, graph: Merged) -> list[JsonObject]:
+    shown = graph.record_created
+    if shown is None:
+        raise StoreError(f"{record.number} has no current record_created", code="store.damaged")
+    receipt = Receipt.from_json(shown.body.payload["receipt"])
+    return source_aliases(record, receipt.first_computed_at)
+
+
+def _keys_needed(desk: Desk, graph: Merged, signer: Signer) -> list[KeyObject]:
+    """The key objects that the events, their receipts and the bundle are checked with."""
+    needed = {signer.key_id}
+    for event in graph.events:
+        needed.add(event.body.signer.key_id)
+        if event.body.event_type == RECORD_CREATED:
+            needed.add(Receipt.from_json(event.body.payload["receipt"]).key_id)
+    return [
+        entry.object
+        for entry in desk.keyset().body.entries
+        if entry.object is not None and entry.key_id in needed
+    ]

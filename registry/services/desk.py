@@ -1,0 +1,79 @@
+"""The open registry that every verb works at."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from registry.config import Config
+from registry.errors import ConflictError, KeyUnavailableError
+from registry.protocol.event import Bindings, SignerRef
+from registry.protocol.instant import Instant
+from registry.protocol.keys import KeyObject
+from registry.protocol.keyset import KeySet
+from registry.signing.signer import KeyStore, Signer
+from registry.store.store import KeyRow, Store
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """A registry's config and store, and the way to its key stores and the clock.
+
+    ``key_store`` opens the key store at a URI; ``clock`` reads the time, and
+    only commands call it: everything below takes the time as an argument.
+    """
+
+    config: Config
+    store: Store
+    key_store: Callable[[str], KeyStore]
+    clock: Callable[[], Instant]
+
+    @property
+    def registry(self) -> str:
+        """The registry's id, the signer_id of its events."""
+        return self.config.registry_id
+
+    def keyset(self) -> KeySet:
+        """The newest key set of this registry."""
+        found = self.store.find_keyset()
+        if found is None or found.body.registry != self.registry:
+            raise ConflictError(
+                f"config.toml is of {self.registry}, the store of another registry",
+                code="config.registry",
+                hint="the id cannot change after init: set it back",
+            )
+        return found
+
+    def bindings(self) -> Bindings:
+        """Which keys have ever spoken for this registry."""
+        return {
+            SignerRef.of_registry(self.registry, entry.key_id, entry.object.key): entry.object.key
+            for entry in self.keyset().body.entries
+            if entry.object is not None and entry.usage == "registry"
+        }
+
+    def active_key(self) -> KeyObject:
+        """The registry key that signs now."""
+        active = self.keyset().body.active("registry")
+        if not active or active[0].object is None:
+            raise KeyUnavailableError("no registry key is active", code="key.none_active")
+        return active[0].object
+
+    def find_key(self, key_id: str) -> KeyRow | None:
+        """Where one of our keys is."""
+        return next((row for row in self.store.list_keys() if row.key_id == key_id), None)
+
+    def signer(self) -> Signer:
+        """The signer of the active key, its public key compared with the key set's.
+
+        Raises KeyUnavailableError with the reason the key store gives.
+        """
+        active = self.active_key()
+        row = self.find_key(active.key_id)
+        if row is None:
+            raise KeyUnavailableError(
+                f"nothing is known of where {active.key_id} is", code="key.unknown"
+            )
+        return self.key_store(row.uri).open(active.key_id, active.key)
+
+    def signer_ref(self, signer: Signer) -> SignerRef:
+        """The ``signer`` member of an event that *signer* makes for this registry."""
+        return SignerRef.of_registry(self.registry, signer.key_id, signer.public_key)

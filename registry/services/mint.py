@@ -1,0 +1,136 @@
+"""Mint: a canonical record becomes a number, a receipt and a record_created event."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from registry import VERSION
+from registry.errors import StoreError
+from registry.protocol.event import Event, EventBody
+from registry.protocol.event_types import ATTESTATION_STATE, RECORD_CREATED
+from registry.protocol.instant import Instant
+from registry.protocol.merge import merge
+from registry.protocol.receipt import Receipt
+from registry.protocol.record import Record
+from registry.services.desk import Desk
+from registry.signing.documents import sign_event, sign_receipt
+from registry.signing.signer import Signer
+from registry.store.store import Intent, SignatureRow
+
+BUILDER_VERSION: Final = f"pith-registry-{VERSION}"
+
+
+@dataclass(frozen=True, slots=True)
+class Minted:
+    """A minted record with its receipt; ``new`` is False where it was minted before."""
+
+    record: Record
+    receipt: Receipt
+    new: bool
+
+
+def mint(desk: Desk, signer: Signer, records: Sequence[Record], *, at: Instant) -> list[Minted]:
+    """Mint a batch of records, in three steps that each survive a crash.
+
+    First the claim of every new record is durable, with its time; then receipts
+    and events are signed; then they are stored, with the journal lines of their
+    signatures, before anything is given back. A record minted before gets the
+    receipt it has. An interrupted batch is finished by minting it again, with
+    the times of its first claim.
+    """
+    claims = desk.store.claim_mints(records, at=at)
+    signed = [
+        _signed(desk, signer, record, claim) if claim is not None else None
+        for record, claim in zip(records, claims, strict=True)
+    ]
+    news = iter(
+        desk.store.add_own_events(
+            [(event, _journal(event, receipt)) for event, receipt in filter(None, signed)]
+        )
+    )
+    minted = []
+    for record, made in zip(records, signed, strict=True):
+        if made is not None and next(news):
+            minted.append(Minted(record, made[1], new=True))
+        else:
+            minted.append(Minted(record, receipt_of(desk, record), new=False))
+    return minted
+
+
+def finish_interrupted(desk: Desk, signer: Signer) -> int:
+    """Sign and store what an interruption left claimed; gives how many there were."""
+    finished = 0
+    while intents := desk.store.intents():
+        for intent in intents:
+            finish(desk, signer, intent)
+        finished += len(intents)
+    return finished
+
+
+def finish(desk: Desk, signer: Signer, intent: Intent) -> Event:
+    """Sign and store the event of one claim, with the claim's time."""
+    if intent.body:
+        body = EventBody.parse(intent.body)
+        event = sign_event(signer, body, signed_at=intent.at)
+        journal = [event_line(event)]
+    else:
+        record = desk.store.find_record(intent.subject)
+        if record is None:
+            raise StoreError(
+                f"the record {intent.subject} is claimed and not stored", code="store.damaged"
+            )
+        event, receipt = _signed(desk, signer, record, intent)
+        journal = _journal(event, receipt)
+    desk.store.add_own_events([(event, journal)])
+    return event
+
+
+def _signed(desk: Desk, signer: Signer, record: Record, claim: Intent) -> tuple[Event, Receipt]:
+    receipt = sign_receipt(
+        signer,
+        record,
+        first_computed_at=claim.at,
+        last_reissued_at=claim.at,
+        signed_at=claim.at,
+        builder_version=BUILDER_VERSION,
+    )
+    source = record.source
+    body = EventBody(
+        event_type=RECORD_CREATED,
+        subject=record.number,
+        target="record",
+        payload={
+            "canonical_record": record.to_json(),
+            "canonical_sha256": record.sha256,
+            "receipt": receipt.to_json(),
+            "source_kind": source.kind,
+            "source_id": source.id,
+            "source_version": source.version,
+            "attestation_state": ATTESTATION_STATE,
+        },
+        signer=desk.signer_ref(signer),
+        created_at=claim.at.whole,
+        supersedes=(),
+        prev_event=None,
+    )
+    return sign_event(signer, body, signed_at=claim.at), receipt
+
+
+def event_line(event: Event) -> SignatureRow:
+    """The journal line of an event's signature."""
+    signature = event.signature
+    return SignatureRow(signature.key_id, "event", bytes.fromhex(event.sha256), signature.signed_at)
+
+
+def _journal(event: Event, receipt: Receipt) -> list[SignatureRow]:
+    line = SignatureRow(receipt.key_id, "receipt", bytes.fromhex(receipt.sha256), receipt.signed_at)
+    return [line, event_line(event)]
+
+
+def receipt_of(desk: Desk, record: Record) -> Receipt:
+    """The current receipt of a minted record."""
+    events = [event.to_json() for event in desk.store.events_of(record.number.suffix)]
+    shown = merge(record.number, events, desk.bindings()).record_created
+    if shown is None:
+        raise StoreError(f"{record.number} has no current record_created", code="store.damaged")
+    return Receipt.from_json(shown.body.payload["receipt"])

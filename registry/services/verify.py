@@ -1,0 +1,72 @@
+"""Verify: find out what a document is and run all its checks. Needs no home and no socket."""
+
+from registry.errors import MalformedError, PithError, UsageError, shown
+from registry.protocol.bundle_checks import examine_bundle
+from registry.protocol.canonical import LARGE, JsonObject, read_json
+from registry.protocol.checks import Check, Report
+from registry.protocol.document_checks import (
+    examine_event_document,
+    examine_keyset_document,
+    examine_receipt_document,
+)
+from registry.protocol.trust import Terms
+
+
+def examine(data: bytes, terms: Terms, record: bytes | None = None) -> Report:
+    """Examine a bundle, event, key set, or (with its *record*) a receipt.
+
+    The kind is read from the document. Bytes that are no JSON object, or none
+    of these kinds, give a report whose one check fails.
+    """
+    try:
+        value = read_json(data, LARGE).value
+        kind = _kind(value)
+        if kind == "receipt" and record is None:
+            raise UsageError(
+                "a receipt is verified with its record",
+                code="verify.record",
+                hint="give --record FILE",
+            )
+    except (MalformedError, UsageError) as error:
+        if isinstance(error, UsageError):
+            raise
+        return _refused(error)
+    if record is not None and kind != "receipt":
+        raise UsageError(f"--record goes with a receipt, this is a {kind}", code="verify.record")
+    if kind == "bundle":
+        return examine_bundle(data, terms)
+    if kind == "event":
+        return examine_event_document(data, terms)
+    if kind == "key set":
+        return examine_keyset_document(data, terms)
+    return examine_receipt_document(data, record or b"", terms)
+
+
+def _kind(value: JsonObject) -> str:
+    for member, kind in (
+        ("bundle_type", "bundle"),
+        ("event_type", "event"),
+        ("keyset_type", "key set"),
+        ("receipt_version", "receipt"),
+    ):
+        if member in value:
+            return kind
+    hint = "known are bundles, events, key sets and receipts"
+    if "state_type" in value:
+        hint = "a state is not signed: verify the bundle it stands in"
+    elif "pin_type" in value:
+        hint = "this is a pin: give it as --pin and verify something else"
+    elif value.keys() >= {"source", "metadata"}:
+        hint = "this is a record, which nobody signs: `pith number` names it"
+    raise MalformedError(
+        f"no kind of document to verify (members: {shown(', '.join(sorted(value)[:6]))})",
+        code="document.kind",
+        hint=hint,
+    )
+
+
+def _refused(error: PithError) -> Report:
+    name = "json" if error.code.startswith("json.") else error.code
+    return Report(
+        kind="document", subject="", checks=(Check(name, "fail", str(error), error.hint, error),)
+    )

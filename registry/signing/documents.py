@@ -1,0 +1,149 @@
+"""The typed signing functions: the only code that uses a key (protocol.md 9.2, 9.3, 9.6).
+
+Signatures carry no type inside, so each function here takes one kind of
+document, reads it again from its own canonical bytes under its closed schema
+just before the key is used, and verifies what it made with the function that
+strangers use. Nothing signs bytes or a digest given by a caller.
+"""
+
+from collections.abc import Sequence
+
+from registry.errors import KeyUnavailableError, MalformedError, MismatchError
+from registry.protocol.bundle import Bundle, BundleBody, bundle_message
+from registry.protocol.bundle_checks import examine_bundle
+from registry.protocol.canonical import canonical, read_json
+from registry.protocol.event import Event, EventBody, Signature, event_message
+from registry.protocol.event_checks import examine_event
+from registry.protocol.instant import Instant
+from registry.protocol.keyset import (
+    KeySet,
+    KeySetBody,
+    KeySetSignature,
+    keyset_message,
+    verify_keyset,
+)
+from registry.protocol.receipt import Receipt, receipt_message, verify_receipt
+from registry.protocol.record import Record
+from registry.protocol.trust import KeyPin, Terms
+from registry.signing.signer import Signer
+
+_DIGEST_LENGTH = 32
+
+
+def sign_receipt(
+    signer: Signer,
+    record: Record,
+    *,
+    first_computed_at: Instant,
+    last_reissued_at: Instant,
+    signed_at: Instant,
+    builder_version: str,
+) -> Receipt:
+    """Issue the receipt of *record*.
+
+    Raises MalformedError when *record* is not a canonical record, whatever its
+    class says, and KeyUnavailableError when the signer fails.
+    """
+    _require(record, Record)
+    again = Record.parse(record.canonical)
+    if again.digest != record.digest:
+        raise MismatchError("the record's digest is not its own", code="signing.digest")
+    receipt = Receipt(
+        key_id=signer.key_id,
+        fingerprint=signer.public_key.fingerprint,
+        sha256=again.sha256,
+        signature=_sign_digest(signer, receipt_message(again)),
+        builder_version=builder_version,
+        first_computed_at=first_computed_at,
+        last_reissued_at=last_reissued_at,
+        signed_at=signed_at,
+    )
+    verify_receipt(Receipt.from_json(receipt.to_json()), again, signer.public_key)
+    return receipt
+
+
+def sign_event(signer: Signer, body: EventBody, *, signed_at: Instant) -> Event:
+    """Sign an event as the party its ``signer`` member names.
+
+    Raises MalformedError when *body* is not an event, MismatchError
+    ``signing.signer`` when it names another key.
+    """
+    _require(body, EventBody)
+    again = EventBody.parse(canonical(body.to_json()))
+    named = (again.signer.key_id, again.signer.fingerprint)
+    if named != (signer.key_id, signer.public_key.fingerprint):
+        raise MismatchError(
+            f"the event names key {again.signer.key_id}, the signer is {signer.key_id}",
+            code="signing.signer",
+        )
+    message = event_message(again)
+    event = Event(
+        body=again,
+        signature=Signature(
+            signer.key_id,
+            signer.public_key.fingerprint,
+            _sign_digest(signer, message),
+            signed_at,
+        ),
+        sha256=message.hex(),
+        event_id="sha256:" + message.hex(),
+    )
+    examined = examine_event(event.to_json(), again.subject, {again.signer: signer.public_key})
+    if examined.error is not None:
+        raise examined.error
+    return event
+
+
+def sign_bundle(signer: Signer, body: BundleBody, *, registry: str, signed_at: Instant) -> Bundle:
+    """Sign a bundle of *registry*, and examine it as a stranger who pins this key would.
+
+    Raises the first failed check of that examination: no bundle leaves that its
+    own reader would refuse.
+    """
+    _require(body, BundleBody)
+    again = BundleBody.from_json(body.value)
+    message = bundle_message(again)
+    bundle = Bundle(
+        body=again,
+        signature=Signature(
+            signer.key_id,
+            signer.public_key.fingerprint,
+            _sign_digest(signer, message),
+            signed_at,
+        ),
+        sha256=message.hex(),
+    )
+    pin = KeyPin(registry, signer.key_id, signer.public_key, "the signer's own key")
+    examine_bundle(bundle.to_bytes(), Terms((pin,), signed_at)).require()
+    return bundle
+
+
+def sign_keyset(signers: Sequence[Signer], body: KeySetBody) -> KeySet:
+    """Sign a key set with each of *signers*, and verify it whole."""
+    _require(body, KeySetBody)
+    again = KeySetBody.from_json(read_json(canonical(body.to_json())).value)
+    message = keyset_message(again)
+    if len(message) == _DIGEST_LENGTH:
+        raise MalformedError("a prefixed message of 32 bytes", code="signing.length")
+    keyset = KeySet(
+        again,
+        tuple(
+            KeySetSignature(s.key_id, s.public_key.fingerprint, s._sign(message)) for s in signers
+        ),
+    )
+    verify_keyset(keyset)
+    return keyset
+
+
+def _require(document: object, kind: type) -> None:
+    if type(document) is not kind:
+        raise MalformedError(
+            f"a {type(document).__name__} was offered where a {kind.__name__} is signed",
+            code="signing.kind",
+        )
+
+
+def _sign_digest(signer: Signer, digest: bytes) -> bytes:
+    if len(digest) != _DIGEST_LENGTH:
+        raise KeyUnavailableError("not a digest of 32 bytes", code="signing.length")
+    return signer._sign(digest)

@@ -1,0 +1,83 @@
+-- What a registry holds. Documents are kept as the exact bytes that were hashed
+-- or signed; every other column is derived from them and there to be found by.
+-- A subject is the suffix of a record's pith number.
+
+CREATE TABLE meta (
+    name  TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+);
+
+-- A record is content-addressed: a row is never updated.
+CREATE TABLE records (
+    digest         BLOB PRIMARY KEY,
+    suffix         TEXT NOT NULL UNIQUE,
+    year           INTEGER NOT NULL,
+    source_kind    TEXT NOT NULL,
+    source_id      TEXT NOT NULL,
+    source_version INTEGER NOT NULL,
+    body           BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX records_by_source ON records (source_kind, source_id, source_version);
+
+-- A place in the chain of a record, claimed before anything is signed for it.
+-- prev is the event before it, x'' for the first; body is what will be signed,
+-- or empty for a record_created, which follows from the record and the time.
+CREATE TABLE intents (
+    subject    TEXT NOT NULL,
+    prev       BLOB NOT NULL,
+    at         INTEGER NOT NULL,
+    body       BLOB NOT NULL,
+    PRIMARY KEY (subject, prev)
+) WITHOUT ROWID;
+
+CREATE TABLE events (
+    seq        INTEGER PRIMARY KEY,
+    event_id   BLOB NOT NULL UNIQUE,
+    subject    TEXT NOT NULL,
+    event_type TEXT NOT NULL,
+    signer_id  TEXT NOT NULL,
+    body       BLOB NOT NULL
+);
+CREATE INDEX events_by_subject ON events (subject, seq);
+
+-- The last event of each signer's chain on each record, moved by compare-and-swap.
+CREATE TABLE heads (
+    subject   TEXT NOT NULL,
+    signer_id TEXT NOT NULL,
+    event_id  BLOB NOT NULL,
+    PRIMARY KEY (subject, signer_id)
+) WITHOUT ROWID;
+
+CREATE TABLE bundles (
+    sha256   BLOB PRIMARY KEY,
+    subject  TEXT NOT NULL,
+    built_at INTEGER NOT NULL,
+    body     BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX bundles_by_subject ON bundles (subject, built_at);
+
+CREATE TABLE keysets (
+    version INTEGER PRIMARY KEY,
+    sha256  BLOB NOT NULL UNIQUE,
+    body    BLOB NOT NULL
+);
+
+-- Where this registry's private keys are. Whether a key may sign is the key
+-- set's to say; which one signs here is `signing`, moved by compare-and-swap.
+CREATE TABLE keys (
+    key_id     TEXT PRIMARY KEY,
+    public_key BLOB NOT NULL UNIQUE,
+    usage      TEXT NOT NULL,
+    uri        TEXT NOT NULL,
+    created_at INTEGER NOT NULL
+) WITHOUT ROWID;
+
+-- Every signature made: what was signed is kind and digest.
+CREATE TABLE signatures (
+    seq    INTEGER PRIMARY KEY,
+    key_id TEXT NOT NULL,
+    kind   TEXT NOT NULL,
+    digest BLOB NOT NULL,
+    at     INTEGER NOT NULL,
+    UNIQUE (kind, digest, key_id)
+);

@@ -1,0 +1,86 @@
+"""All the SQL there is. Every statement is one that SQLite and PostgreSQL read alike:
+``RETURNING`` says what an insert did, never a row count."""
+
+from typing import Final
+
+META: Final = "SELECT value FROM meta WHERE name = :name"
+ADD_META: Final = (
+    "INSERT INTO meta (name, value) VALUES (:name, :value) ON CONFLICT DO NOTHING RETURNING name"
+)
+
+RECORD: Final = "SELECT body FROM records WHERE suffix = :suffix"
+ADD_RECORD: Final = (
+    "INSERT INTO records (digest, suffix, year, source_kind, source_id, source_version, body) "
+    "VALUES (:digest, :suffix, :year, :source_kind, :source_id, :source_version, :body) "
+    "ON CONFLICT DO NOTHING RETURNING digest"
+)
+# Only minted records are found: one that an interrupted mint left has no head yet.
+RECORDS_BY_PREFIX: Final = (
+    "SELECT r.body FROM records r WHERE r.suffix >= :low AND r.suffix <= :high AND EXISTS "
+    "(SELECT 1 FROM heads h WHERE h.subject = r.suffix) ORDER BY r.suffix LIMIT :count"
+)
+RECORDS_BY_SOURCE: Final = (
+    "SELECT r.body FROM records r WHERE r.source_kind = :kind AND r.source_id = :id "
+    "AND EXISTS (SELECT 1 FROM heads h WHERE h.subject = r.suffix) "
+    "ORDER BY r.source_version DESC, r.suffix LIMIT :count"
+)
+RECORDS_AFTER: Final = (
+    "SELECT r.body FROM records r WHERE r.suffix > :after AND EXISTS "
+    "(SELECT 1 FROM heads h WHERE h.subject = r.suffix) ORDER BY r.suffix LIMIT :count"
+)
+COUNT_MINTED: Final = "SELECT count(*) FROM events WHERE event_type = 'record_created'"
+
+INTENT: Final = "SELECT at, body FROM intents WHERE subject = :subject AND prev = :prev"
+INTENTS: Final = "SELECT subject, prev, at, body FROM intents ORDER BY subject, prev LIMIT :count"
+ADD_INTENT: Final = (
+    "INSERT INTO intents (subject, prev, at, body) "
+    "VALUES (:subject, :prev, :at, :body) ON CONFLICT DO NOTHING RETURNING at"
+)
+DROP_INTENT: Final = "DELETE FROM intents WHERE subject = :subject AND prev = :prev"
+COUNT_INTENTS: Final = "SELECT count(*) FROM intents"
+
+ADD_EVENT: Final = (
+    "INSERT INTO events (event_id, subject, event_type, signer_id, body) "
+    "VALUES (:event_id, :subject, :event_type, :signer_id, :body) "
+    "ON CONFLICT DO NOTHING RETURNING seq"
+)
+EVENT: Final = "SELECT body FROM events WHERE event_id = :event_id"
+EVENTS_OF: Final = "SELECT body FROM events WHERE subject = :subject ORDER BY seq"
+
+ANY_HEAD: Final = "SELECT event_id FROM heads WHERE subject = :subject LIMIT 1"
+HEAD: Final = "SELECT event_id FROM heads WHERE subject = :subject AND signer_id = :signer_id"
+ADD_HEAD: Final = (
+    "INSERT INTO heads (subject, signer_id, event_id) VALUES (:subject, :signer_id, :event_id) "
+    "ON CONFLICT DO NOTHING RETURNING event_id"
+)
+# The old head is compared inside the UPDATE: two writers cannot both move it.
+MOVE_HEAD: Final = (
+    "UPDATE heads SET event_id = :event_id WHERE subject = :subject "
+    "AND signer_id = :signer_id AND event_id = :prev RETURNING event_id"
+)
+
+ADD_BUNDLE: Final = (
+    "INSERT INTO bundles (sha256, subject, built_at, body) "
+    "VALUES (:sha256, :subject, :built_at, :body) ON CONFLICT DO NOTHING RETURNING sha256"
+)
+
+ADD_KEYSET: Final = (
+    "INSERT INTO keysets (version, sha256, body) VALUES (:version, :sha256, :body) "
+    "ON CONFLICT DO NOTHING RETURNING version"
+)
+NEWEST_KEYSET: Final = "SELECT body FROM keysets ORDER BY version DESC LIMIT 1"
+
+ADD_KEY: Final = (
+    "INSERT INTO keys (key_id, public_key, usage, uri, created_at) "
+    "VALUES (:key_id, :public_key, :usage, :uri, :created_at) "
+    "ON CONFLICT DO NOTHING RETURNING key_id"
+)
+KEYS: Final = (
+    "SELECT key_id, public_key, usage, uri, created_at FROM keys ORDER BY created_at, key_id"
+)
+
+ADD_SIGNATURE: Final = (
+    "INSERT INTO signatures (key_id, kind, digest, at) VALUES (:key_id, :kind, :digest, :at) "
+    "ON CONFLICT DO NOTHING"
+)
+SIGNATURES: Final = "SELECT key_id, kind, digest, at FROM signatures ORDER BY seq"

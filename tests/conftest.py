@@ -1,0 +1,19 @@
+"""What all tests share: the list of missing parts at the end of a run."""
+
+from pathlib import Path
+
+import pytest
+
+from tests import parts
+
+
+@pytest.fixture(name="vectors_dir", scope="session")
+def _vectors_dir() -> Path:
+    """The folder of shared vectors, or a skip where there is none."""
+    return parts.vectors_dir()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name what was not there, so that a green run says what it did not try."""
+    if parts.MISSING:
+        terminalreporter.write_line(f"parts missing: {', '.join(sorted(parts.MISSING))}")

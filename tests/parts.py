@@ -1,0 +1,89 @@
+"""Parts of the machine that a test may need and a machine may lack.
+
+``needs("strace")`` in a test or a fixture skips it where the part is missing,
+and the run lists all missing parts at its end. With PITH_REQUIRE_PARTS=1 in
+the environment (continuous integration) a missing part fails the test instead,
+so that no test is ever lost without a word.
+"""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+MISSING: Final[set[str]] = set()
+"""The parts that tests of this run asked for in vain."""
+
+
+def _program(name: str) -> Callable[[], bool]:
+    return lambda: shutil.which(name) is not None
+
+
+def _tmpfs() -> bool:
+    with tempfile.TemporaryDirectory() as place:
+        mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", place]
+        try:
+            if subprocess.run(mount, capture_output=True, timeout=10).returncode != 0:
+                return False
+        except OSError:
+            return False
+        return subprocess.run(["umount", place], capture_output=True, timeout=10).returncode == 0
+
+
+def _unshare() -> bool:
+    """Whether a child may have mounts of its own."""
+    command = ["unshare", "-m", "mount", "--bind", "/dev/null", "/dev/tty"]
+    try:
+        return subprocess.run(command, capture_output=True, timeout=10).returncode == 0
+    except OSError:
+        return False
+
+
+def _vectors_path() -> Path:
+    given = os.environ.get("PITH_VECTORS")
+    return Path(given) if given else ROOT.parent / "shared" / "vectors"
+
+
+_PROBES: Final[dict[str, Callable[[], bool]]] = {
+    "gnome-keyring": _program("gnome-keyring-daemon"),
+    "dbus-run-session": _program("dbus-run-session"),
+    "dbus-daemon": _program("dbus-daemon"),
+    "strace": _program("strace"),
+    "openssl": _program("openssl"),
+    "root": lambda: os.geteuid() == 0,
+    "tmpfs": _tmpfs,
+    "unshare": _unshare,
+    "vectors": lambda: _vectors_path().is_dir(),
+}
+
+
+@cache
+def has(part: str) -> bool:
+    """Whether this machine has *part*; an unknown name is a KeyError."""
+    return _PROBES[part]()
+
+
+def needs(*parts: str) -> None:
+    """Skip the running test where one of *parts* is missing, or fail it under
+    PITH_REQUIRE_PARTS=1."""
+    missing = [part for part in parts if not has(part)]
+    if not missing:
+        return
+    MISSING.update(missing)
+    reason = f"needs {', '.join(missing)}"
+    if os.environ.get("PITH_REQUIRE_PARTS") == "1":
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
+
+
+def vectors_dir() -> Path:
+    """The folder of shared vectors: $PITH_VECTORS, or ../shared/vectors beside the project."""
+    needs("vectors")
+    return _vectors_path()
