@@ -53,6 +53,31 @@ class Config:
     mint_batch: int = MINT_BATCH
 
 
+def new_config(
+    home: Path,
+    *,
+    registry_id: str,
+    base_url: str,
+    name: str | None,
+    signer: str,
+    passphrase: str | None,
+) -> Config:
+    """The config of a registry that is being made in *home*, checked like a read one."""
+    if passphrase is not None and _PASSPHRASE.fullmatch(passphrase) is None:
+        raise _secret("--passphrase")
+    registry_id = schema.name(registry_id, "--registry")
+    label = re.sub("[^a-z0-9-]+", "-", registry_id.split(".")[0].lower()).strip("-")[:32]
+    return Config(
+        registry_id=registry_id,
+        base_url=schema.base_url(base_url.rstrip("/"), "--base-url"),
+        name=schema.text(name or registry_id, "--name", limit=128),
+        store_path=home / "registry.db",
+        signer=signer,
+        passphrase=passphrase,
+        id_pattern=f"{label or 'registry'}-v{{n}}-{{yyyy}}-{{mm}}",
+    )
+
+
 def load_config(home: Path) -> Config:
     """Read and check the config.toml of *home*.
 

@@ -104,6 +104,12 @@ def printable(text: str) -> str:
     return _UNSAFE.sub(_escape, text)
 
 
+def visible(text: str) -> str:
+    """A whole line made safe for a terminal: like `printable`, but backslashes stay,
+    for text whose foreign parts were escaped already."""
+    return "".join(part if part == "\\" else printable(part) for part in re.split(r"(\\)", text))
+
+
 def shown(value: object, limit: int = 80) -> str:
     """A foreign value as it stands in an error message: quoted, escaped, cut to *limit*."""
     text = printable(value) if isinstance(value, str) else printable(repr(value)[: limit * 2])

@@ -11,13 +11,19 @@ from registry.protocol.event import SignerRef
 from registry.protocol.event_checks import EVENT_CHECKS, Examined, event_rows, examine_event
 from registry.protocol.event_types import check_anchor
 from registry.protocol.keys import REGISTRY_SIGNER, KeyObject, PublicKey
-from registry.protocol.keyset import check_fresh
 from registry.protocol.merge import Merged, merge_examined
 from registry.protocol.number import PithNumber
 from registry.protocol.record import Record
 from registry.protocol.signed_parts import event_part, signed_parts
 from registry.protocol.source import Source
-from registry.protocol.trust import Anchor, Terms, anchor, require_verdicts
+from registry.protocol.trust import (
+    NO_KEY_SET,
+    Anchor,
+    Terms,
+    anchor,
+    check_anchor_fresh,
+    require_verdicts,
+)
 
 
 class BundleExamination:
@@ -275,10 +281,9 @@ class BundleExamination:
         self.trusted = anchor(self.terms.pins, self.registry)
         return "; ".join(self.trusted.origins)
 
-    def fresh(self) -> None:
+    def fresh(self) -> str:
         """A pinned key set has not expired."""
-        if self.trusted.keyset is not None:
-            check_fresh(self.trusted.keyset.body, self.terms.at)
+        return check_anchor_fresh(self.trusted, self.terms.at)
 
     def trusted_keys(self) -> str:
         """Bundle, record_created and receipt are signed by keys a pin leads to; under a
@@ -303,10 +308,10 @@ class BundleExamination:
         """Each signature is valid or proven under the key set."""
         require_verdicts(self.verdicts)
 
-    def chain(self) -> None:
+    def chain(self) -> str:
         """Under a key set, a signer begins one chain a record, and forks none."""
         if self.trusted.keyset is None:
-            return
+            return NO_KEY_SET
         for entry in self.merged.equivocations:
             raise ConflictError(
                 f"{shown(entry.signer_id)} signed {len(entry.event_ids)} events after "
@@ -325,6 +330,7 @@ class BundleExamination:
                 code="event.chain",
                 hint="keep the document: it is evidence",
             )
+        return ""
 
 
 def _equal(name: str, found: object, wanted: str, code: str = "") -> None:
@@ -373,13 +379,16 @@ _STEPS_AFTER: Final = (
     Step("bundle.signature_key", _X.signature_key, ("bundle.registry",)),
     Step("bundle.signature", _X.signature, ("bundle.signature_key",)),
     Step("bundle.clock", _X.clock, ("bundle.schema",)),
-    Step("expect.subject", _X.expected_subject, ("bundle.record",)),
-    Step("expect.registry", _X.expected_registry, ("bundle.registry",)),
     Step("trust.pin", _X.pin, ("bundle.registry",)),
     Step("keyset.fresh", _X.fresh, ("trust.pin",)),
     Step("trust.key", _X.trusted_keys, ("trust.pin", "bundle.record_created", "bundle.signature")),
     Step("trust.verdicts", _X.verdict_each, ("trust.key",)),
     Step("event.chain", _X.chain, ("trust.pin", "bundle.events")),
+)
+
+_EXPECTED: Final = (
+    Step("expect.subject", _X.expected_subject, ("bundle.record",)),
+    Step("expect.registry", _X.expected_registry, ("bundle.registry",)),
 )
 
 
@@ -392,7 +401,7 @@ def examine_bundle(data: bytes, terms: Terms) -> Report:
         examination.examine_events()
     middle = event_rows(examination.copies) if ready else _skipped_events()
     passed = frozenset(check.name for check in before if check.status == "ok")
-    after = run_steps(examination, _STEPS_AFTER, passed)
+    after = run_steps(examination, terms.asked(_EXPECTED) + _STEPS_AFTER, passed)
     checks = before + middle + after
     sound = {check.name for check in after if check.status == "ok"}
     return Report(

@@ -136,8 +136,11 @@ class Step(Generic[E_]):
 def run_steps(
     examination: E_, steps: Sequence[Step[E_]], before: frozenset[str] = frozenset()
 ) -> tuple[Check, ...]:
-    """Run every step in order, *before* being the names that are already ok. A step that raises a PithError fails with it; one whose
-    needs are not ok is skipped; what a step returns is the reason shown with its ok."""
+    """Run every step in order, *before* being the names that are already ok.
+
+    A step that raises a PithError fails with it; one whose needs are not ok is
+    skipped; what a step returns is the reason shown with its ok.
+    """
     passed = set(before)
     checks = []
     for step in steps:

@@ -27,6 +27,7 @@ from registry.protocol.trust import (
     KeySetPin,
     Terms,
     anchor,
+    check_anchor_fresh,
     registry_bindings,
     require_verdicts,
 )
@@ -47,10 +48,9 @@ class _Trusted:
         self.trusted = anchor(self.terms.pins, self.registry)
         return "; ".join(self.trusted.origins)
 
-    def fresh(self) -> None:
+    def fresh(self) -> str:
         """A pinned key set has not expired."""
-        if self.trusted.keyset is not None:
-            check_fresh(self.trusted.keyset.body, self.terms.at)
+        return check_anchor_fresh(self.trusted, self.terms.at)
 
     def trusted_keys(self) -> str:
         """Every signature is by a key a pin leads to."""
@@ -140,7 +140,7 @@ def examine_event_document(data: bytes, terms: Terms) -> Report:
     formed = before[1].status == "ok"
     middle = examination.examine() if formed else ()
     passed = frozenset(c.name for c in (*before, *middle) if c.status == "ok")
-    after = run_steps(examination, _EVENT_AFTER, passed)
+    after = run_steps(examination, terms.asked(_EVENT_AFTER), passed)
     return Report(
         kind="event",
         subject=examination.event.event_id if formed else "",
@@ -245,7 +245,7 @@ _RECEIPT_STEPS: Final[tuple[Step[ReceiptExamination], ...]] = (
 def examine_receipt_document(data: bytes, record: bytes, terms: Terms) -> Report:
     """Run every check on the bytes of a receipt and of its record."""
     examination = ReceiptExamination(data, record, terms)
-    checks = run_steps(examination, _RECEIPT_STEPS)
+    checks = run_steps(examination, terms.asked(_RECEIPT_STEPS))
     known = checks[2].status == "ok"
     return Report(
         kind="receipt",
@@ -344,7 +344,7 @@ _KEYSET_STEPS: Final[tuple[Step[KeySetExamination], ...]] = (
 def examine_keyset_document(data: bytes, terms: Terms) -> Report:
     """Run every check on the bytes of one key set."""
     examination = KeySetExamination(data, terms)
-    checks = run_steps(examination, _KEYSET_STEPS)
+    checks = run_steps(examination, terms.asked(_KEYSET_STEPS))
     formed = checks[1].status == "ok"
     body = examination.keyset.body if formed else None
     return Report(

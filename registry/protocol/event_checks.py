@@ -50,7 +50,7 @@ def examine_event(
     stage = EVENT_CHECKS[0]
     try:
         event = Event.from_json(value, encode=encode)
-        for stage, check in _CHECKS:
+        for stage, check in _CHECKS:  # noqa: B007 - read where the check raises
             check(event, identity, number, bindings)
         if event.body.event_type == RECORD_CREATED:
             stage = "event.record"

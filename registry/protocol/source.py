@@ -65,6 +65,18 @@ def _arxiv_reference(typed: str) -> tuple[str, int | None] | None:
     return (rest, version) if _is_arxiv_id(rest) else None
 
 
+def parse_versioned(kind: str, typed: str) -> tuple[str, int]:
+    """Read an id of *kind* with its version, like ``2401.00001v1``."""
+    found = KINDS[kind].reference(typed)
+    if found is None or found[1] is None:
+        raise MalformedError(
+            f"{shown(typed)} is not an {kind} id with a version",
+            code="source.id",
+            hint=f"the id is {KINDS[kind].id_form}, then v and the version: 2401.00001v1",
+        )
+    return found[0], found[1]
+
+
 KINDS: Final = {
     kind.name: kind
     for kind in (

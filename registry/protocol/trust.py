@@ -17,11 +17,11 @@ from registry.errors import (
 )
 from registry.protocol import schema
 from registry.protocol.canonical import KEY_SET, JsonObject, read_json
-from registry.protocol.checks import SignedPart, Verdict
+from registry.protocol.checks import E_, SignedPart, Step, Verdict
 from registry.protocol.event import Bindings, SignerRef
 from registry.protocol.instant import Instant
 from registry.protocol.keys import PublicKey
-from registry.protocol.keyset import KeyEntry, KeySet, verify_keyset
+from registry.protocol.keyset import KeyEntry, KeySet, check_fresh, verify_keyset
 from registry.protocol.number import PithNumber, Reference
 from registry.protocol.source import Source
 
@@ -67,8 +67,8 @@ class KeyPin:
         )
 
     @classmethod
-    def from_json(cls, value: JsonObject) -> Self:
-        """Check a closed pin document."""
+    def from_json(cls, value: JsonObject, origin: str) -> Self:
+        """Check a closed pin document; *origin* is where the document itself was found."""
         members = schema.closed(value, _PIN_KEYS, "$")
         schema.constant(members["pin_type"], PIN_TYPE, "$.pin_type")
         schema.constant(members["pin_version"], PIN_VERSION, "$.pin_version")
@@ -76,8 +76,8 @@ class KeyPin:
             schema.name(members["registry"], "$.registry"),
             schema.key_id(members["key_id"], "$.key_id"),
             PublicKey.from_hex(members["public_key_hex"], "$.public_key_hex"),
-            f"read from {schema.text(members['read_from'], '$.read_from')} at "
-            f"{schema.seconds(members['read_at'], '$.read_at').seconds}: "
+            f"{origin}, from {schema.text(members['read_from'], '$.read_from')} "
+            f"({schema.seconds(members['read_at'], '$.read_at').seconds}): "
             f"{schema.text(members['how'], '$.how')}",
         )
 
@@ -109,7 +109,7 @@ def parse_pin(data: bytes, origin: str) -> Pin:
         verify_keyset(keyset)
         return KeySetPin(keyset, origin)
     if "pin_type" in value:
-        return KeyPin.from_json(value)
+        return KeyPin.from_json(value, origin)
     raise MalformedError(
         "neither a pin nor a key set", code="pin.form", hint="keys/README.md shows a pin file"
     )
@@ -132,6 +132,15 @@ class Terms:
     max_ahead: int = MAX_AHEAD_SECONDS
     expect: Reference | None = None
     registry: str | None = None
+
+    def asked(self, steps: tuple[Step[E_], ...]) -> tuple[Step[E_], ...]:
+        """The steps without those that check an expectation nobody has."""
+        unasked = {
+            name
+            for name, value in (("expect.subject", self.expect), ("expect.registry", self.registry))
+            if value is None
+        }
+        return tuple(step for step in steps if step.name not in unasked)
 
     def check_subject(self, number: PithNumber, source: Source | None) -> None:
         """Raise MismatchError ``expect.subject`` for another record than the expected one."""
@@ -198,6 +207,17 @@ def anchor(pins: Iterable[Pin], registry: str) -> Anchor:
         tuple(pin for pin in mine if isinstance(pin, KeyPin)),
         tuple(pin.origin for pin in mine),
     )
+
+
+NO_KEY_SET: Final = "no key set is pinned"
+
+
+def check_anchor_fresh(trusted: Anchor, at: Instant) -> str:
+    """Raise ``keyset.fresh`` when the pinned key set has expired at *at*."""
+    if trusted.keyset is None:
+        return NO_KEY_SET
+    check_fresh(trusted.keyset.body, at)
+    return f"version {trusted.keyset.body.version}"
 
 
 def _verdict(what: str, entry: KeyEntry, signed_at: Instant) -> Verdict:

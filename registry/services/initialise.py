@@ -1,7 +1,6 @@
 """Init: make a home with its config, store, first key and key set version 1."""
 
 import os
-import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -21,11 +20,6 @@ from registry.store.store import KeyRow, Store
 _HEAD: Final = (
     "# Made by `pith init`; config.example.toml explains every setting. No secret stands here.\n"
 )
-
-
-def label(registry: str) -> str:
-    """The first part of a registry's id, as far as a key id may hold it."""
-    return re.sub("[^a-z0-9-]+", "-", registry.split(".")[0].lower()).strip("-")[:32] or "registry"
 
 
 def initialise(

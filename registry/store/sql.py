@@ -83,4 +83,5 @@ ADD_SIGNATURE: Final = (
     "INSERT INTO signatures (key_id, kind, digest, at) VALUES (:key_id, :kind, :digest, :at) "
     "ON CONFLICT DO NOTHING"
 )
+LAST_SIGNED_AT: Final = "SELECT max(at) FROM signatures"
 SIGNATURES: Final = "SELECT key_id, kind, digest, at FROM signatures ORDER BY seq"

@@ -335,6 +335,22 @@ class Store:
         }
         self._db.execute(sql.ADD_SIGNATURE, values)
 
+    def last_signed_at(self) -> Instant | None:
+        """When the latest signature of the journal was made."""
+        (latest,) = self._rows(sql.LAST_SIGNED_AT, {})[0]
+        return None if latest is None else Instant(latest)
+
+    def check_database(self) -> None:
+        """Ask the database whether its file is sound; StoreError ``store.damaged``."""
+        with translated(self.path):
+            found = self._db.pragma("quick_check")
+        if found != "ok":
+            raise StoreError(
+                f"{self.path} is damaged: {found}",
+                code="store.damaged",
+                hint="restore it from a backup; do not write to it",
+            )
+
     def signatures(self) -> Iterator[SignatureRow]:
         """Every signature made, in the order of the journal."""
         for key_id, kind, digest, at in self._rows(sql.SIGNATURES, {}):

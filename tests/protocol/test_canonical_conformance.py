@@ -353,7 +353,7 @@ def test_i_files(vectors_dir: Path) -> None:
     assert found == I_OUTCOMES
 
 
-def test_no_cut_or_flipped_file_of_the_suite_crashes(vectors_dir: Path) -> None:
+def test_no_cut_file_of_the_suite_crashes(vectors_dir: Path) -> None:
     for data in suite(vectors_dir, "test_parsing").values():
         if len(data) > 1_000:
             continue

@@ -1,4 +1,4 @@
-"""Ed25519 verification as strict as protocol.md 9.5, on public vectors and against a second library.
+"""Ed25519 as strict as protocol.md 9.5, on public vectors and against a second library.
 
 The second opinion is the `cryptography` package (OpenSSL) behind the same
 three refusals, those recomputed here by integer arithmetic. On no vector may
@@ -191,7 +191,7 @@ def test_cctv_accepts_the_honest_one_alone(vectors_dir: Path) -> None:
 
 
 def test_speccheck(vectors_dir: Path) -> None:
-    """Ten keys have a torsion part (number 3, which bare libsodium takes, too), two S are too big."""
+    """Ten keys have a torsion part, number 3 too, which bare libsodium takes; two S are too big."""
     vectors = speccheck(vectors_dir)
     codes = {}
     for vector in vectors:

@@ -139,7 +139,8 @@ def test_the_seed_record_by_hand() -> None:
 def test_a_record_is_built_from_metadata_in_any_order() -> None:
     record = Record.build(
         source=Source("arxiv", "1811.12941", 1),
-        title="On the Computational  Inefficiency of Large Batch Sizes\n for Stochastic Gradient Descent",
+        title="On the Computational  Inefficiency of Large Batch Sizes\n"
+        " for Stochastic Gradient Descent",
         abstract="A. Z",
         license="",
         primary_cat="cs.LG",

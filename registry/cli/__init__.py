@@ -1,0 +1,1 @@
+"""The command `pith`: thin commands over the services, one file a noun."""

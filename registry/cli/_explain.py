@@ -1,0 +1,39 @@
+"""How anyone checks the signatures of a document with openssl alone."""
+
+import base64
+from collections.abc import Iterator
+
+from registry.errors import printable
+from registry.protocol.checks import Report, SignedPart
+
+
+def explained(report: Report) -> Iterator[str]:
+    """For each signature a shell script: the bytes signed, the key, and openssl's check.
+
+    The whole output runs as it stands in a POSIX shell with openssl 3 and base64.
+    """
+    yield "# Each signature of this document, checked by openssl and nothing of pith."
+    yield "# That the bytes are those the document names is what pith recomputed above;"
+    yield "# that the key is the registry's is what a pin is for."
+    yield "d=$(mktemp -d) && trap 'rm -r \"$d\"' EXIT && set -e"
+    for part in report.signed:
+        yield ""
+        yield from _part(part)
+
+
+def _part(part: SignedPart) -> Iterator[str]:
+    yield f"# {printable(part.what)}, key {part.key_id} ({part.key.fingerprint})"
+    yield f"# signed: {printable(part.made_of)}"
+    if len(part.message) == 32:
+        yield f"# in hex: {part.message.hex()}"
+    yield f"base64 -d >\"$d/message\" <<'END'\n{_b64(part.message)}\nEND"
+    yield f"base64 -d >\"$d/signature\" <<'END'\n{_b64(part.signature)}\nEND"
+    yield f"cat >\"$d/key.pem\" <<'END'\n{part.key.pem()}END"
+    yield (
+        'openssl pkeyutl -verify -rawin -pubin -inkey "$d/key.pem" '
+        '-in "$d/message" -sigfile "$d/signature"'
+    )
+
+
+def _b64(data: bytes) -> str:
+    return base64.encodebytes(data).decode().rstrip("\n")

@@ -1,0 +1,54 @@
+"""What commands print: data on stdout, prose on stderr."""
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from registry.cli._boundary import note
+from registry.errors import StoreError, printable
+from registry.protocol.canonical import canonical
+
+
+def lines(items: Iterable[str]) -> None:
+    """Lines of text on stdout; foreign text in them must be escaped already."""
+    sys.stdout.write("".join(f"{item}\n" for item in items))
+
+
+def json_line(value: Any) -> None:
+    """One JSON value on a line of stdout, in canonical bytes."""
+    raw(canonical(value) + b"\n")
+
+
+def raw(data: bytes) -> None:
+    """Bytes on stdout exactly as they are."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(data)
+
+
+def document(data: bytes, output: Path | None) -> None:
+    """A document: to *output*, whole or not at all, or else to stdout."""
+    if output is None or str(output) == "-":
+        raw(data)
+        return
+    try:
+        fd, name = tempfile.mkstemp(dir=output.parent, prefix=f".{output.name}.")
+        try:
+            with os.fdopen(fd, "wb") as file:
+                os.fchmod(fd, 0o644)
+                file.write(data)
+                file.flush()
+                os.fsync(fd)
+            os.replace(name, output)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise StoreError(
+            f"cannot write {printable(str(output))}: {error.strerror}",
+            code="output.write",
+            hint="nothing was half-written; choose another place with --output",
+        ) from None
+    note(f"wrote {printable(str(output))}")

@@ -1,0 +1,34 @@
+"""pith bundle."""
+
+import typer
+
+from registry.cli import _output
+from registry.cli._options import Home, Number, Output, open_desk
+from registry.cli.main import group
+
+app = group("Signed bundles: all about one record, for anyone to verify offline.")
+
+
+@app.callback()
+def _bundle() -> None:
+    """Signed bundles: all about one record, for anyone to verify offline."""
+
+
+@app.command()
+def build(context: typer.Context, number: Number, output: Output = None, home: Home = None) -> None:
+    """Build, sign and examine the bundle of a record, and print it as it is served.
+
+    The bytes are one line of JSON without a newline at the end. What is printed
+    has passed every check of `pith verify`.
+
+    \b
+    Example:
+      pith bundle build arxiv:2401.00001 -o bundle.json
+    """
+    from registry.services.bundle import build_bundle
+    from registry.services.find import find_record
+
+    desk = open_desk(context, home)
+    record = find_record(desk, number)
+    bundle = build_bundle(desk, desk.signer(), record, at=desk.clock())
+    _output.document(bundle.to_bytes(), output)

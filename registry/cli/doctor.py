@@ -1,0 +1,50 @@
+"""pith doctor."""
+
+import typer
+
+from registry.cli import _output
+from registry.cli._boundary import EXIT_ATTENTION, exit_code
+from registry.cli._options import AsJson, Home, the_app
+from registry.cli.main import group
+from registry.errors import printable
+
+app = group("Look at everything a registry stands on.")
+_MARKS = {"ok": "ok       ", "attention": "attention", "fail": "FAIL     "}
+
+
+@app.command()
+def doctor(context: typer.Context, as_json: AsJson = False, home: Home = None) -> int:
+    """Look at home, permissions, store, clock, key set, key stores and the signing key.
+
+    Signs and changes nothing. Exits 0 when all is well, 9 when something needs
+    attention, and with the code of the first failure when something is broken.
+
+    \b
+    Example:
+      pith doctor
+    """
+    from registry.app import now
+    from registry.services.doctor import diagnose
+
+    app_ = the_app(context, home)
+    code = 0
+    for finding in diagnose(app_.open, app_.home, now()):
+        if as_json:
+            _output.json_line(
+                {
+                    "name": finding.name,
+                    "status": finding.status,
+                    "code": finding.error.code if finding.error else None,
+                    "text": finding.text,
+                    "hint": finding.hint,
+                }
+            )
+        else:
+            _output.lines([printable(f"{_MARKS[finding.status]}  {finding.name}: {finding.text}")])
+            if finding.hint:
+                _output.lines([printable(f"           {finding.hint}")])
+        if finding.error is not None and code in (0, EXIT_ATTENTION):
+            code = exit_code(finding.error)
+        elif finding.status == "attention" and code == 0:
+            code = EXIT_ATTENTION
+    return code

@@ -1,0 +1,98 @@
+"""pith init."""
+
+from typing import Annotated, Any
+
+import typer
+
+from registry.cli import _output
+from registry.cli._boundary import note
+from registry.cli._options import AsJson, Home, the_app
+from registry.cli.main import group
+from registry.errors import UsageError
+
+app = group("Make a registry.")
+
+
+def _asked(value: str | None, option: str, question: str) -> str:
+    import sys
+
+    if value is not None:
+        return value
+    if not sys.stdin.isatty():
+        raise UsageError(
+            f"{option} is missing", code="usage.missing", hint="without a terminal it is required"
+        )
+    answer: str = typer.prompt(question, err=True)
+    return answer
+
+
+@app.command()
+def init(
+    context: typer.Context,
+    registry: Annotated[
+        str | None,
+        typer.Option("--registry", help="The registry's id, signer of every event, for ever."),
+    ] = None,
+    base_url: Annotated[
+        str | None, typer.Option("--base-url", help="The https address bundles link to.")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", help="What people call it (else the id).")
+    ] = None,
+    signer: Annotated[
+        str, typer.Option("--signer", help="Where the first key will be: keyring: or file:.")
+    ] = "keyring:",
+    passphrase: Annotated[
+        str | None,
+        typer.Option(
+            "--passphrase",
+            metavar="SOURCE",
+            help="For file: where its passphrase comes from: credential:NAME, file:/path or "
+            "prompt:. Never the passphrase itself.",
+        ),
+    ] = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make the home of a new registry: config, store, first key, key set version 1.
+
+    The first key is made here and kept in the OS keyring (or where --signer says).
+    Prints the digest of the key set, which is what verifiers pin.
+
+    \b
+    Example:
+      pith init --registry lab.example --base-url https://lab.example --signer keyring:
+    """
+    from registry.app import new_seed, now
+    from registry.config import new_config
+    from registry.services.initialise import initialise
+
+    app_ = the_app(context, home)
+    config = new_config(
+        app_.home,
+        registry_id=_asked(registry, "--registry", "The registry's id (like lab.example)"),
+        base_url=_asked(base_url, "--base-url", "Its https address (like https://lab.example)"),
+        name=name,
+        signer=signer,
+        passphrase=passphrase,
+    )
+    row, keyset = initialise(
+        app_.home, config, app_.key_store(signer, config), seed=new_seed(), at=now()
+    )
+    digest = keyset.body.digest.hex()
+    note(f"made the registry {config.registry_id} in {app_.home}")
+    note(f"key {row.key_id} ({row.public_key.fingerprint}) is in {row.uri}")
+    note(f"key set version 1 is always a pin of this home; its digest is {digest}")
+    note("there is no recovery key yet: whoever takes this key takes the registry")
+    if as_json:
+        made: dict[str, Any] = {
+            "registry": config.registry_id,
+            "home": str(app_.home),
+            "key_id": row.key_id,
+            "public_key_hex": row.public_key.hex,
+            "public_key_fingerprint": row.public_key.fingerprint,
+            "keyset_sha256": digest,
+        }
+        _output.json_line(made)
+    else:
+        _output.lines([digest])

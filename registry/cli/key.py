@@ -1,0 +1,117 @@
+"""pith key."""
+
+from typing import Annotated
+
+import typer
+
+from registry.cli import _output
+from registry.cli._boundary import note
+from registry.cli._options import AsJson, Home, open_desk, the_app
+from registry.cli.main import group
+from registry.errors import NotFoundError, shown
+
+app = group("The registry's keys, and where they are.")
+
+
+@app.command()
+def create(
+    context: typer.Context,
+    key_id: Annotated[
+        str | None, typer.Option("--id", help="The new key's id (else by [keys] id_pattern).")
+    ] = None,
+    signer: Annotated[
+        str | None,
+        typer.Option("--signer", help="Where it will be: keyring: or file: (else as in config)."),
+    ] = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a new key, keep it where --signer says, and note where that is.
+
+    The key signs nothing until a key set lists it as active. Prints its key id.
+
+    \b
+    Example:
+      pith key create --signer file:
+    """
+    from registry.app import new_seed
+    from registry.services.keys import create_key
+
+    app_ = the_app(context, home)
+    desk = app_.open()
+    store = app_.key_store(signer or desk.config.signer, desk.config)
+    row = create_key(desk, store, key_id=key_id, seed=new_seed(), at=desk.clock())
+    note(f"key {row.key_id} ({row.public_key.fingerprint}) is in {row.uri}")
+    note("the key set does not list it yet: it signs nothing")
+    if as_json:
+        _output.json_line(
+            {"key_id": row.key_id, "public_key_hex": row.public_key.hex, "uri": row.uri}
+        )
+    else:
+        _output.lines([row.key_id])
+
+
+@app.command("list")
+def list_(context: typer.Context, as_json: AsJson = False, home: Home = None) -> None:
+    """Print every key with its status in the key set, its fingerprint and where it is.
+
+    \b
+    Example:
+      pith key list
+    """
+    from registry.services.keys import key_status
+
+    desk = open_desk(context, home)
+    for row in desk.store.list_keys():
+        status = key_status(desk, row)
+        if as_json:
+            _output.json_line(
+                {
+                    "key_id": row.key_id,
+                    "status": status,
+                    "usage": row.usage,
+                    "public_key_hex": row.public_key.hex,
+                    "public_key_fingerprint": row.public_key.fingerprint,
+                    "uri": row.uri,
+                    "created_at": row.created_at.seconds,
+                }
+            )
+        else:
+            _output.lines([f"{row.key_id}  {status}  {row.public_key.fingerprint}  {row.uri}"])
+
+
+@app.command()
+def show(
+    context: typer.Context,
+    key_id: Annotated[
+        str | None, typer.Argument(metavar="KEY_ID", help="Else the key that signs now.")
+    ] = None,
+    keyset: Annotated[
+        bool, typer.Option("--keyset", help="The whole signed key set instead of one key.")
+    ] = False,
+    home: Home = None,
+) -> None:
+    """Print a key's public object as bundles hold it: the signing-key document.
+
+    With --keyset, the newest key set: the file verifiers pin.
+
+    \b
+    Example:
+      pith key show --keyset > pith-keys.json
+    """
+    from registry.services.keys import key_object
+
+    desk = open_desk(context, home)
+    if keyset:
+        _output.json_line(desk.keyset().to_json())
+        return
+    wanted = key_id or desk.active_key().key_id
+    row = desk.find_key(wanted)
+    if row is None:
+        raise NotFoundError(
+            f"no key {shown(wanted)}", code="key.absent", hint="`pith key list` shows them"
+        )
+    entry = desk.keyset().body.find(row.public_key)
+    listed = entry.object if entry is not None else None
+    found = listed or key_object(desk.config, row.key_id, row.public_key, row.created_at)
+    _output.json_line(found.to_json())

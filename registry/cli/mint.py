@@ -1,0 +1,62 @@
+"""pith mint."""
+
+from typing import Annotated
+
+import typer
+
+from registry.cli import _output
+from registry.cli._batch import AsStrict, Batch
+from registry.cli._boundary import note
+from registry.cli._options import AsJson, Home, open_desk
+from registry.cli._progress import Progress
+from registry.cli.main import group
+from registry.cli.number import described
+
+app = group("Mint records.")
+
+
+@app.command()
+def mint(
+    context: typer.Context,
+    files: Annotated[
+        list[str],
+        typer.Argument(metavar="FILE...", help="Canonical records: JSON or JSONL, - for stdin."),
+    ],
+    as_json: AsJson = False,
+    strict: AsStrict = False,
+    home: Home = None,
+) -> int:
+    """Mint canonical records: store each, sign its receipt and its record_created event.
+
+    Prints the numbers, or with --json a line each with number, aliases, receipt and
+    whether it is new. A record minted before keeps its number and receipt. A refused
+    line is reported with its number and does not stop the rest unless --strict.
+
+    \b
+    Example:
+      pith mint records.jsonl --json > receipts.jsonl
+    """
+    from registry.services.mint import finish_interrupted, mint
+
+    desk = open_desk(context, home)
+    batch = Batch(files, strict)
+    signer = desk.signer()
+    if finished := finish_interrupted(desk, signer):
+        note(f"finished {finished} mints that were interrupted")
+    new = old = 0
+    with Progress("minted") as progress:
+        for page in batch.pages(desk.config.mint_batch):
+            minted = mint(desk, signer, page, at=desk.clock())
+            if as_json:
+                for item in minted:
+                    _output.json_line(
+                        described(item.record)
+                        | {"receipt": item.receipt.to_json(), "new": item.new}
+                    )
+            else:
+                _output.lines([str(item.record.number) for item in minted])
+            fresh = sum(item.new for item in minted)
+            new, old = new + fresh, old + len(minted) - fresh
+            progress.add(len(minted))
+    note(f"{new} minted, {old} minted before")
+    return batch.exit

@@ -1,0 +1,30 @@
+"""pith state."""
+
+import typer
+
+from registry.cli import _output
+from registry.cli._options import Home, Number, Output, open_desk
+from registry.cli.main import group
+from registry.protocol.bundle import served_bytes
+
+app = group("The merged state of a record's events.")
+
+
+@app.callback()
+def _state() -> None:
+    """The merged state of a record's events."""
+
+
+@app.command()
+def show(context: typer.Context, number: Number, output: Output = None, home: Home = None) -> None:
+    """Print the state that the events about a record come to, as its bundle holds it.
+
+    \b
+    Example:
+      pith state show arxiv:2401.00001
+    """
+    from registry.services.bundle import build_state
+    from registry.services.find import find_record
+
+    desk = open_desk(context, home)
+    _output.document(served_bytes(build_state(desk, find_record(desk, number))), output)

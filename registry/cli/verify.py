@@ -1,0 +1,152 @@
+"""pith verify."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from registry.cli import _output
+from registry.cli._boundary import complain, exit_code, note
+from registry.cli._explain import explained
+from registry.cli._input import read_bytes
+from registry.cli._options import AsJson, Home, the_app
+from registry.cli.main import group
+from registry.config import load_config
+from registry.data import shipped_pins
+from registry.errors import ConfigError, NotFoundError, VerificationError, printable, shown
+from registry.protocol.canonical import KEY_SET
+from registry.protocol.checks import Report
+from registry.protocol.number import Reference
+from registry.protocol.trust import KeyPin, KeySetPin, Pin, Terms, parse_pin
+from registry.services.verify import examine
+
+app = group("Verify what others signed.")
+_MARKS = {"ok": "ok     ", "fail": "FAIL   ", "skipped": "skipped"}
+
+
+@app.command()
+def verify(
+    context: typer.Context,
+    file: Annotated[
+        str,
+        typer.Argument(metavar="FILE", help="A bundle, event, key set or receipt, - for stdin."),
+    ],
+    pin: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--pin",
+            metavar="FILE|KEY_ID=HEX",
+            help="What trust starts from, instead of the shipped pins: a pin file, a key set, or "
+            "a key for any registry. May be given again.",
+        ),
+    ] = None,
+    record: Annotated[
+        str | None, typer.Option("--record", metavar="FILE", help="The record a receipt is of.")
+    ] = None,
+    expect: Annotated[
+        str | None,
+        typer.Option("--expect", metavar="NUMBER|ALIAS", help="Fail on any other record."),
+    ] = None,
+    registry: Annotated[
+        str | None, typer.Option("--registry", metavar="NAME", help="Fail on any other registry.")
+    ] = None,
+    explain: Annotated[
+        bool,
+        typer.Option("--explain", help="Print how to check each signature with openssl alone."),
+    ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Print no checks: the exit code says it.")
+    ] = False,
+    as_json: AsJson = False,
+    home: Home = None,
+) -> int:
+    """Run every check on a document that someone else made, offline.
+
+    What it is, is read from the document. Trust starts from pins and never from the
+    document: those shipped with pith, or the ones you give, and always the key set of
+    your own home. Exits 0 only when every check is ok.
+
+    \b
+    Example:
+      pith verify bundle.json --expect arxiv:1811.12941
+    """
+    from registry.app import now
+
+    max_ahead, pins = _pins(context, pin, home)
+    terms = Terms(
+        pins=tuple(pins),
+        at=now(),
+        max_ahead=max_ahead,
+        expect=Reference.parse(expect) if expect is not None else None,
+        registry=registry,
+    )
+    data = read_bytes(file)
+    report = examine(data, terms, None if record is None else read_bytes(record))
+    if as_json:
+        _output.json_line(report.to_json())
+    elif not quiet:
+        _output.lines(_checks(report))
+    if explain:
+        _output.lines(explained(report))
+    return _conclude(report, quiet=quiet or as_json)
+
+
+def _pins(
+    context: typer.Context, given: list[str] | None, home: Path | None
+) -> tuple[int, list[Pin]]:
+    """The pins of this run: those given or else the configured shipped ones, and the
+    key set of the home, where there is one."""
+    app_ = the_app(context, home)
+    shipped = {name: parse_pin(data, "shipped") for name, data in shipped_pins().items()}
+    try:
+        config = load_config(app_.home)
+    except ConfigError as error:
+        if error.code != "config.home" or home is not None:
+            raise
+        names, max_ahead, own = tuple(shipped), 600, []
+    else:
+        names, max_ahead = config.pins, config.max_ahead
+        own = [KeySetPin(app_.open().keyset(), f"the key set of {app_.home}")]
+    if given is None:
+        chosen = [shipped[name] if name in shipped else _pin_file(name) for name in names]
+    else:
+        chosen = [_pin(text) for text in given]
+    return max_ahead, [*chosen, *own]
+
+
+def _pin(text: str) -> Pin:
+    if "=" in text and not Path(text).exists():
+        return KeyPin.parse_pair(text)
+    return _pin_file(text)
+
+
+def _pin_file(path: str) -> Pin:
+    try:
+        return parse_pin(read_bytes(path, KEY_SET.max_bytes), f"the file {shown(path)}")
+    except NotFoundError:
+        raise NotFoundError(
+            f"no pin {shown(path)}",
+            code="pin.absent",
+            hint=f"shipped are {', '.join(shipped_pins())}; else a file, or KEY_ID=HEX",
+        ) from None
+
+
+def _checks(report: Report) -> list[str]:
+    width = max(len(check.name) for check in report.checks)
+    rows = []
+    for check in report.checks:
+        row = f"{_MARKS[check.status]}  {check.name.ljust(width)}  {printable(check.reason)}"
+        rows.append(row.rstrip())
+        if check.hint:
+            rows.append(f"         hint: {printable(check.hint)}")
+    return rows
+
+
+def _conclude(report: Report, *, quiet: bool) -> int:
+    if report.ok:
+        if not quiet:
+            note(f"verified: {report.kind} {report.subject} of {report.registry}")
+        return 0
+    error = report.failure or VerificationError("a check was skipped", code="checks.skipped")
+    complain(error, f"refused, {report.kind}: ")
+    return exit_code(error)

@@ -1,0 +1,131 @@
+"""Doctor: is everything a registry stands on there, sound, and not about to end."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from registry.errors import PithError, VerificationError
+from registry.protocol.instant import Instant
+from registry.protocol.keyset import verify_keyset
+from registry.services.desk import Desk
+
+MAX_BACKWARDS: Final = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at: ok, attention (something will be due), or fail with its error."""
+
+    name: str
+    status: Literal["ok", "attention", "fail"]
+    text: str
+    hint: str = ""
+    error: PithError | None = None
+
+
+def diagnose(open_desk: Callable[[], Desk], home: Path, at: Instant) -> Iterator[Finding]:
+    """Look at the home, store, key set, keys and clock, one finding at a time. Signs nothing."""
+    try:
+        desk = open_desk()
+    except PithError as error:
+        yield Finding("home", "fail", str(error), error.hint, error)
+        return
+    yield Finding("home", "ok", f"{desk.registry} in {home}")
+    yield from _modes(desk, home)
+    yield from _looked_at("store", lambda: _store(desk))
+    yield from _looked_at("clock", lambda: _clock(desk, at))
+    yield from _looked_at("key set", lambda: _keyset(desk, at))
+    yield from _looked_at("recovery", lambda: _recovery(desk))
+    for uri in sorted({row.uri for row in desk.store.list_keys()}):
+        yield from _looked_at(f"key store {uri}", lambda uri=uri: _key_store(desk, uri))  # type: ignore[misc]
+    yield from _looked_at("signer", lambda: _signer(desk, at))
+
+
+def _looked_at(name: str, look: Callable[[], Finding]) -> Iterator[Finding]:
+    try:
+        yield look()
+    except PithError as error:
+        yield Finding(name, "fail", str(error), error.hint, error)
+
+
+def _modes(desk: Desk, home: Path) -> Iterator[Finding]:
+    for path in (home, desk.config.store_path):
+        try:
+            mode = path.stat().st_mode & 0o777
+        except OSError as error:
+            yield Finding("permissions", "attention", f"cannot look at {path}: {error.strerror}")
+            continue
+        if mode & 0o022:
+            yield Finding(
+                "permissions",
+                "attention",
+                f"{path} may be written by others (mode {mode:o})",
+                f"chmod go-w {path}",
+            )
+        else:
+            yield Finding("permissions", "ok", f"{path} has mode {mode:o}")
+
+
+def _store(desk: Desk) -> Finding:
+    desk.store.check_database()
+    minted, open_claims = desk.store.count_minted(), desk.store.count_intents()
+    if open_claims:
+        return Finding(
+            "store",
+            "attention",
+            f"{minted} minted, {open_claims} claims of interrupted commands are open",
+            "the next `pith mint` finishes them",
+        )
+    return Finding("store", "ok", f"{minted} minted; the database is sound")
+
+
+def _clock(desk: Desk, at: Instant) -> Finding:
+    last = desk.store.last_signed_at()
+    if last is not None and last > at.plus(seconds=MAX_BACKWARDS):
+        raise VerificationError(
+            f"the clock says {at.seconds}, the last signature was made {last.seconds}",
+            code="clock.backwards",
+            hint="set the clock before anything is signed",
+        )
+    return Finding("clock", "ok", at.seconds)
+
+
+def _keyset(desk: Desk, at: Instant) -> Finding:
+    keyset = desk.keyset()
+    verify_keyset(keyset)
+    body = keyset.body
+    text = f"version {body.version}, digest {body.digest.hex()}, expires {body.expires_at.seconds}"
+    return _due("key set", text, body.expires_at, desk, at, "publish a new version before then")
+
+
+def _recovery(desk: Desk) -> Finding:
+    if desk.keyset().body.active("recovery"):
+        return Finding("recovery", "ok", "there is a recovery key")
+    return Finding(
+        "recovery",
+        "attention",
+        "there is no recovery key: whoever takes the active key takes the registry",
+        "keys/README.md, Custody, says what that means",
+    )
+
+
+def _key_store(desk: Desk, uri: str) -> Finding:
+    return Finding(f"key store {uri}", "ok", desk.key_store(uri).check())
+
+
+def _signer(desk: Desk, at: Instant) -> Finding:
+    signer = desk.signer()
+    key = desk.active_key()
+    text = f"{signer.key_id} ({signer.public_key.fingerprint}) opens and is the key set's"
+    if key.rotates_at is None:
+        return Finding("signer", "ok", text)
+    text += f", to be rotated {key.rotates_at.seconds}"
+    return _due("signer", text, key.rotates_at, desk, at, "rotate the key before then")
+
+
+def _due(name: str, text: str, when: Instant, desk: Desk, at: Instant, hint: str) -> Finding:
+    if any(at.plus(seconds=before) >= when for before in desk.config.warn_before):
+        days = (when.micros - at.micros) // 86_400_000_000
+        return Finding(name, "attention", f"{text}: {days} days left", hint)
+    return Finding(name, "ok", text)
