@@ -20,8 +20,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from nacl.signing import SigningKey
-
 from registry.protocol.bundle import Bundle, BundleBody, bundle_body, mirror_hint, source_aliases
 from registry.protocol.bundle_checks import bindings_of
 from registry.protocol.canonical import JsonObject, canonical
@@ -58,16 +56,11 @@ def seed_of(name: str) -> bytes:
     return hashlib.sha256(f"pith test seed: {name}".encode()).digest()
 
 
-
-
 @cache
 def signer(name: str, key_id: str) -> SeedSigner:
     """A signer whose seed follows from its name."""
     seed = seed_of(name)
     return SeedSigner(key_id, seed, public_key_of(seed))
-
-
-
 
 
 def raw_sign(who: Signer, message: bytes) -> bytes:

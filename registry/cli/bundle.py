@@ -4,7 +4,7 @@ import typer
 
 from registry.cli import _output
 from registry.cli._options import Home, Number, Output, open_desk
-from registry.cli.main import group
+from registry.cli.main import example, group
 
 app = group("Signed bundles: all about one record, for anyone to verify offline.")
 
@@ -14,16 +14,12 @@ def _bundle() -> None:
     """Signed bundles: all about one record, for anyone to verify offline."""
 
 
-@app.command()
+@app.command(epilog=example("pith bundle build arxiv:2401.00001 -o bundle.json"))
 def build(context: typer.Context, number: Number, output: Output = None, home: Home = None) -> None:
     """Build, sign and examine the bundle of a record, and print it as it is served.
 
     The bytes are one line of JSON without a newline at the end. What is printed
     has passed every check of `pith verify`.
-
-    \b
-    Example:
-      pith bundle build arxiv:2401.00001 -o bundle.json
     """
     from registry.services.bundle import build_bundle
     from registry.services.find import find_record

@@ -4,7 +4,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from registry.cli.main import group
+from registry.cli.main import example, group
 from registry.errors import printable
 from registry.services.desk import Desk
 
@@ -16,16 +16,12 @@ def _say(text: str) -> None:
     sys.stdout.flush()
 
 
-@app.command()
+@app.command(epilog=example("pith demo"))
 def demo() -> None:
     """Verify the real published bundle, mint real records in a throw-away registry, build
     and verify a bundle, and show that a changed byte is refused.
 
     Asks nothing, reaches no network, and leaves nothing behind.
-
-    \b
-    Example:
-      pith demo
     """
     from registry.app import now
     from registry.services import demo as steps

@@ -5,23 +5,19 @@ import typer
 from registry.cli import _output
 from registry.cli._boundary import EXIT_ATTENTION, exit_code
 from registry.cli._options import AsJson, Home, the_app
-from registry.cli.main import group
+from registry.cli.main import example, group
 from registry.errors import printable
 
 app = group("Look at everything a registry stands on.")
 _MARKS = {"ok": "ok       ", "attention": "attention", "fail": "FAIL     "}
 
 
-@app.command()
+@app.command(epilog=example("pith doctor"))
 def doctor(context: typer.Context, as_json: AsJson = False, home: Home = None) -> int:
     """Look at home, permissions, store, clock, key set, key stores and the signing key.
 
     Signs and changes nothing. Exits 0 when all is well, 9 when something needs
     attention, and with the code of the first failure when something is broken.
-
-    \b
-    Example:
-      pith doctor
     """
     from registry.app import now
     from registry.services.doctor import diagnose

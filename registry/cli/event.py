@@ -8,7 +8,7 @@ from registry.cli import _output
 from registry.cli._boundary import note
 from registry.cli._input import read_text
 from registry.cli._options import AsJson, Home, Number, open_desk
-from registry.cli.main import group
+from registry.cli.main import example, group
 from registry.errors import NotFoundError, UsageError
 from registry.protocol import schema
 from registry.protocol.graph import Paper
@@ -23,7 +23,13 @@ def _add() -> None:
     """Sign an event about a record and store it."""
 
 
-@add.command("graph-snapshot")
+@add.command(
+    "graph-snapshot",
+    epilog=example(
+        'pith event add graph-snapshot arxiv:2401.00001 --title "On Names" \\',
+        '  --abstract "We name." --authors "A. Author and B. Other"',
+    ),
+)
 def graph_snapshot(
     context: typer.Context,
     number: Number,
@@ -44,11 +50,6 @@ def graph_snapshot(
 
     Title and abstract must be the very ones of the record. A new snapshot supersedes
     the one before; one that says the same is not signed again. Prints the event's id.
-
-    \b
-    Example:
-      pith event add graph-snapshot arxiv:2401.00001 --title "On Names" \\
-        --abstract "We name." --authors "A. Author and B. Other"
     """
     from registry.services.append import add_graph_snapshot
     from registry.services.find import find_record
@@ -68,16 +69,11 @@ def graph_snapshot(
         _output.lines([event.event_id])
 
 
-@app.command("list")
+@app.command("list", epilog=example("pith event list arxiv:2401.00001"))
 def list_(
     context: typer.Context, number: Number, as_json: AsJson = False, home: Home = None
 ) -> None:
-    """Print id, type and time of the events about a record, in the order of their merge.
-
-    \b
-    Example:
-      pith event list arxiv:2401.00001
-    """
+    """Print id, type and time of the events about a record, in the order of their merge."""
     from registry.services.find import find_record, merged
 
     desk = open_desk(context, home)
@@ -89,18 +85,17 @@ def list_(
             _output.lines([f"{event.event_id}  {body.event_type}  {body.created_at.seconds}"])
 
 
-@app.command()
+@app.command(
+    epilog=example(
+        "pith event show sha256:e9c2f2246aad3d79bf45e21fc8d9ac17ed818ff1e1fb70753d91097c158f9318"
+    )
+)
 def show(
     context: typer.Context,
     event_id: Annotated[str, typer.Argument(metavar="EVENT_ID", help="sha256: and 64 hex digits.")],
     home: Home = None,
 ) -> None:
-    """Print one event in its canonical bytes.
-
-    \b
-    Example:
-      pith event show sha256:e9c2f2246aad3d79bf45e21fc8d9ac17ed818ff1e1fb70753d91097c158f9318
-    """
+    """Print one event in its canonical bytes."""
     desk = open_desk(context, home)
     event = desk.store.find_event(schema.event_id(event_id, "EVENT_ID"))
     if event is None:

@@ -7,7 +7,7 @@ import typer
 from registry.cli import _output
 from registry.cli._boundary import note
 from registry.cli._options import AsJson, Home, the_app
-from registry.cli.main import group
+from registry.cli.main import example, group
 from registry.errors import UsageError
 
 app = group("Make a registry.")
@@ -26,7 +26,11 @@ def _asked(value: str | None, option: str, question: str) -> str:
     return answer
 
 
-@app.command()
+@app.command(
+    epilog=example(
+        "pith init --registry lab.example --base-url https://lab.example --signer keyring:"
+    )
+)
 def init(
     context: typer.Context,
     registry: Annotated[
@@ -58,10 +62,6 @@ def init(
 
     The first key is made here and kept in the OS keyring (or where --signer says).
     Prints the digest of the key set, which is what verifiers pin.
-
-    \b
-    Example:
-      pith init --registry lab.example --base-url https://lab.example --signer keyring:
     """
     from registry.app import new_seed, now
     from registry.config import new_config

@@ -7,13 +7,13 @@ import typer
 from registry.cli import _output
 from registry.cli._boundary import note
 from registry.cli._options import AsJson, Home, open_desk, the_app
-from registry.cli.main import group
+from registry.cli.main import example, group
 from registry.errors import NotFoundError, shown
 
 app = group("The registry's keys, and where they are.")
 
 
-@app.command()
+@app.command(epilog=example("pith key create --signer file:"))
 def create(
     context: typer.Context,
     key_id: Annotated[
@@ -29,10 +29,6 @@ def create(
     """Make a new key, keep it where --signer says, and note where that is.
 
     The key signs nothing until a key set lists it as active. Prints its key id.
-
-    \b
-    Example:
-      pith key create --signer file:
     """
     from registry.app import new_seed
     from registry.services.keys import create_key
@@ -51,14 +47,9 @@ def create(
         _output.lines([row.key_id])
 
 
-@app.command("list")
+@app.command("list", epilog=example("pith key list"))
 def list_(context: typer.Context, as_json: AsJson = False, home: Home = None) -> None:
-    """Print every key with its status in the key set, its fingerprint and where it is.
-
-    \b
-    Example:
-      pith key list
-    """
+    """Print every key with its status in the key set, its fingerprint and where it is."""
     from registry.services.keys import key_status
 
     desk = open_desk(context, home)
@@ -80,7 +71,7 @@ def list_(context: typer.Context, as_json: AsJson = False, home: Home = None) ->
             _output.lines([f"{row.key_id}  {status}  {row.public_key.fingerprint}  {row.uri}"])
 
 
-@app.command()
+@app.command(epilog=example("pith key show --keyset > pith-keys.json"))
 def show(
     context: typer.Context,
     key_id: Annotated[
@@ -94,10 +85,6 @@ def show(
     """Print a key's public object as bundles hold it: the signing-key document.
 
     With --keyset, the newest key set: the file verifiers pin.
-
-    \b
-    Example:
-      pith key show --keyset > pith-keys.json
     """
     from registry.services.keys import key_object
 

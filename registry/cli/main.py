@@ -56,6 +56,11 @@ def group(help_text: str) -> typer.Typer:
     )
 
 
+def example(*lines: str) -> str:
+    """The end of a command's help: a command line that works, kept as it is laid out."""
+    return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
+
+
 app = typer.Typer(
     cls=LazyGroup,
     no_args_is_help=True,

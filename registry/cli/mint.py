@@ -9,13 +9,13 @@ from registry.cli._batch import AsStrict, Batch
 from registry.cli._boundary import note
 from registry.cli._options import AsJson, Home, open_desk
 from registry.cli._progress import Progress
-from registry.cli.main import group
+from registry.cli.main import example, group
 from registry.cli.number import described
 
 app = group("Mint records.")
 
 
-@app.command()
+@app.command(epilog=example("pith mint records.jsonl --json > receipts.jsonl"))
 def mint(
     context: typer.Context,
     files: Annotated[
@@ -31,10 +31,6 @@ def mint(
     Prints the numbers, or with --json a line each with number, aliases, receipt and
     whether it is new. A record minted before keeps its number and receipt. A refused
     line is reported with its number and does not stop the rest unless --strict.
-
-    \b
-    Example:
-      pith mint records.jsonl --json > receipts.jsonl
     """
     from registry.services.mint import finish_interrupted, mint
 

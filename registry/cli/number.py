@@ -7,14 +7,14 @@ import typer
 from registry.cli import _output
 from registry.cli._batch import AsStrict, Batch
 from registry.cli._options import AsJson
-from registry.cli.main import group
+from registry.cli.main import example, group
 from registry.protocol.canonical import JsonObject
 from registry.protocol.record import Record
 
 app = group("Name canonical records.")
 
 
-@app.command()
+@app.command(epilog=example("pith number record.json"))
 def number(
     files: Annotated[
         list[str], typer.Argument(metavar="FILE...", help="JSON or JSONL files, - for stdin.")
@@ -26,10 +26,6 @@ def number(
 
     Needs no home, key or network. A line that is refused is reported with its
     number and the others go on.
-
-    \b
-    Example:
-      pith number record.json
     """
     batch = Batch(files, strict)
     for page in batch.pages(1000):

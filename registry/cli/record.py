@@ -8,7 +8,7 @@ from registry.cli import _output
 from registry.cli._boundary import note
 from registry.cli._input import read_bytes, read_text
 from registry.cli._options import AsJson, Home, Number, open_desk
-from registry.cli.main import group
+from registry.cli.main import example, group
 from registry.errors import UsageError
 from registry.protocol.canonical import SMALL, JsonObject, read_json
 from registry.protocol.instant import Instant
@@ -19,7 +19,13 @@ from registry.protocol.text import unassigned
 app = group("Canonical records: build them, show and list the minted ones.")
 
 
-@app.command()
+@app.command(
+    epilog=example(
+        'pith record build --arxiv 2401.00001v1 --title "On Names" \\',
+        '  --abstract "We name." --category cs.DL --license "" \\',
+        "  --submitted 2024-01-01T12:00:00Z > record.json",
+    )
+)
 def build(
     arxiv: Annotated[
         str | None,
@@ -66,12 +72,6 @@ def build(
 
     Needs no home, key or network. Title and abstract are read as their source has
     them; the record holds the digests of their canonical texts.
-
-    \b
-    Example:
-      pith record build --arxiv 2401.00001v1 --title "On Names" \\
-        --abstract "We name." --category cs.DL --license "" \\
-        --submitted 2024-01-01T12:00:00Z > record.json
     """
     options: JsonObject = {
         "arxiv": arxiv,
@@ -137,27 +137,17 @@ def _build(options: JsonObject) -> Record:
     )
 
 
-@app.command()
+@app.command(epilog=example("pith record show arxiv:2401.00001"))
 def show(context: typer.Context, number: Number, home: Home = None) -> None:
-    """Print a minted record, in its canonical bytes.
-
-    \b
-    Example:
-      pith record show arxiv:2401.00001
-    """
+    """Print a minted record, in its canonical bytes."""
     from registry.services.find import find_record
 
     _output.raw(find_record(open_desk(context, home), number).canonical + b"\n")
 
 
-@app.command("list")
+@app.command("list", epilog=example("pith record list --json"))
 def list_(context: typer.Context, as_json: AsJson = False, home: Home = None) -> None:
-    """Print the number and source of every minted record.
-
-    \b
-    Example:
-      pith record list --json
-    """
+    """Print the number and source of every minted record."""
     from registry.cli.number import described
 
     for record in open_desk(context, home).store.records():

@@ -4,7 +4,7 @@ import typer
 
 from registry.cli import _output
 from registry.cli._options import Home, Number, Output, open_desk
-from registry.cli.main import group
+from registry.cli.main import example, group
 from registry.protocol.bundle import served_bytes
 
 app = group("The merged state of a record's events.")
@@ -15,14 +15,9 @@ def _state() -> None:
     """The merged state of a record's events."""
 
 
-@app.command()
+@app.command(epilog=example("pith state show arxiv:2401.00001"))
 def show(context: typer.Context, number: Number, output: Output = None, home: Home = None) -> None:
-    """Print the state that the events about a record come to, as its bundle holds it.
-
-    \b
-    Example:
-      pith state show arxiv:2401.00001
-    """
+    """Print the state that the events about a record come to, as its bundle holds it."""
     from registry.services.bundle import build_state
     from registry.services.find import find_record
 

@@ -10,7 +10,7 @@ from registry.cli._boundary import complain, exit_code, note
 from registry.cli._explain import explained
 from registry.cli._input import read_bytes
 from registry.cli._options import AsJson, Home, the_app
-from registry.cli.main import group
+from registry.cli.main import example, group
 from registry.config import load_config
 from registry.data import shipped_pins
 from registry.errors import ConfigError, NotFoundError, VerificationError, printable, shown
@@ -24,7 +24,7 @@ app = group("Verify what others signed.")
 _MARKS = {"ok": "ok     ", "fail": "FAIL   ", "skipped": "skipped"}
 
 
-@app.command()
+@app.command(epilog=example("pith verify bundle.json --expect arxiv:1811.12941"))
 def verify(
     context: typer.Context,
     file: Annotated[
@@ -65,10 +65,6 @@ def verify(
     What it is, is read from the document. Trust starts from pins and never from the
     document: those shipped with pith, or the ones you give, and always the key set of
     your own home. Exits 0 only when every check is ok.
-
-    \b
-    Example:
-      pith verify bundle.json --expect arxiv:1811.12941
     """
     from registry.app import now
 

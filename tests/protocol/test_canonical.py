@@ -249,6 +249,30 @@ def test_j4_commas_in_text_are_no_values() -> None:
     assert read_json(b'{"a":"' + b"," * 200_000 + b'"}')
 
 
+def test_j4_values_are_counted_exactly_where_a_text_looks_like_more() -> None:
+    commas = b'{"b":"' + b"," * 1_000 + b'",'
+
+    assert read_json(commas + values(99_999)[1:])
+    with refused("json.values"):
+        read_json(commas + values(100_000)[1:])
+
+
+def peak_of_refusing(data: bytes) -> int:
+    tracemalloc.start()
+    try:
+        with pytest.raises(MalformedError):
+            read_json(data)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_j4_counting_values_takes_no_memory_out_of_proportion() -> None:
+    data = values(300_000)
+
+    assert peak_of_refusing(data) < 30 * len(data)
+
+
 def deep_and_wide(depth: int, width: int, last: bytes) -> bytes:
     opening = b'{"' + b"a" * 64 + b'":'
     return opening * depth + b"[" + b"0," * width + last + b"]" + b"}" * depth
@@ -262,15 +286,7 @@ def deep_and_wide(depth: int, width: int, last: bytes) -> bytes:
     ],
 )
 def test_j4_telling_the_path_takes_no_memory_out_of_proportion(data: bytes) -> None:
-    tracemalloc.start()
-    try:
-        with pytest.raises(MalformedError):
-            read_json(data)
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-
-    assert peak < 200 * len(data)
+    assert peak_of_refusing(data) < 200 * len(data)
 
 
 # -- J5: duplicate members ----------------------------------------------------
