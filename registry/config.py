@@ -88,7 +88,7 @@ def load_config(home: Path) -> Config:
     data = _read(path, home)
     try:
         document = tomllib.loads(data.decode("utf-8"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError is a ValueError
         raise ConfigError(f"{path} is not TOML: {error}", code="config.form") from None
     _refuse_secrets(document, "")
     return _Reader(document, path).config(home)

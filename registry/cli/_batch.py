@@ -27,26 +27,30 @@ class Batch:
     def pages(self, size: int) -> Iterator[list[Record]]:
         """The accepted records, *size* at a time; those before a failure come first."""
         page: list[Record] = []
-        source = documents(self.files)
-        while True:
-            try:
-                item = next(source, None)
-                if item is None:
-                    break
-                try:
-                    page.append(Record.parse(item.data))
-                except PithError as error:
-                    self._refuse(error, item.where)
-                    if self.strict:
-                        break
-            except PithError as error:  # a file that cannot be read ends the input
-                self._refuse(error, "")
-                break
+        for record in self._records():
+            page.append(record)
             if len(page) == size:
                 yield page
                 page = []
         if page:
             yield page
+
+    def _records(self) -> Iterator[Record]:
+        for path in self.files:
+            try:
+                for item in documents(path):
+                    try:
+                        record = Record.parse(item.data)
+                    except PithError as error:
+                        self._refuse(error, item.where)
+                        if self.strict:
+                            return
+                    else:
+                        yield record
+            except PithError as error:  # the file cannot be read, or not to its end
+                self._refuse(error, "")
+                if self.strict:
+                    return
 
     def _refuse(self, error: PithError, where: str) -> None:
         complain(error, where)

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 import typer
@@ -47,13 +48,16 @@ def complain(error: PithError, where: str = "") -> None:
 
 
 def note(text: str) -> None:
-    """A line of prose on stderr."""
-    sys.stderr.write(f"pith: {visible(text)}\n")
+    """A line of prose on stderr; nobody to read it is no failure."""
+    with suppress(OSError):
+        sys.stderr.write(f"pith: {visible(text)}\n")
 
 
 def guarded(run: Callable[[], int]) -> int:
     """Run a command and give its exit code, whatever a user can cause on the way."""
     try:
+        if sys.stdout is None:
+            raise StoreError("stdout is closed", code="output.write")
         code = run()
         sys.stdout.flush()
         return code

@@ -28,6 +28,8 @@ def opened(path: str) -> Iterator[BinaryIO]:
     UsageError ``file.directory``, StoreError ``file.read``."""
     try:
         if path == "-":
+            if sys.stdin is None:
+                raise UsageError("stdin is closed", code="file.absent")
             yield sys.stdin.buffer
             return
         with open(path, "rb") as file:
@@ -70,30 +72,38 @@ def read_text(path: str) -> str:
         ) from None
 
 
-def documents(paths: list[str]) -> Iterator[Item]:
-    """Every JSON document of some files, one at a time.
+def documents(path: str) -> Iterator[Item]:
+    """Every JSON document of a file, one at a time.
 
-    A file whose name ends in .jsonl, or whose first line is a whole object, is
-    JSONL; any other is one document. Blank lines are passed over, and a line
-    over the cap is given cut, so that the strict reader refuses it.
+    A file whose name ends in .jsonl, or that has a line which is a whole object
+    among others in its first MiB, is JSONL; any other is one document. Blank
+    lines are passed over, and a line over the cap is given cut, so that the
+    strict reader refuses it.
     """
-    for path in paths:
-        with opened(path) as file:
-            yield from _documents(file, path)
-
-
-def _documents(file: BinaryIO, path: str) -> Iterator[Item]:
     limit = SMALL.max_bytes + 1
     label = "stdin" if path == "-" else Path(path).name
-    first = file.readline(limit)
-    stripped = first.strip()
-    if not (path.endswith(".jsonl") or (stripped[:1] == b"{" and stripped[-1:] == b"}")):
-        yield Item("" if path == "-" else f"{label}: ", first + file.read(limit - len(first)))
-        return
-    number, line = 1, first
-    while line:
-        if line.strip():
-            yield Item(f"{label} line {number}: ", line)
+    with opened(path) as file:
+        head = file.read(limit)
+        if path.endswith(".jsonl") or _has_object_lines(head):
+            for number, line in enumerate(_lines(head, file, limit), start=1):
+                if line.strip():
+                    yield Item(f"{label} line {number}: ", line)
+        else:
+            yield Item("" if path == "-" else f"{label}: ", head)
+
+
+def _has_object_lines(head: bytes) -> bool:
+    lines = [line.strip() for line in head.split(b"\n")]
+    whole = [line for line in lines if line[:1] == b"{" and line[-1:] == b"}"]
+    return bool(whole) and len(list(filter(None, lines))) > 1
+
+
+def _lines(head: bytes, file: BinaryIO, limit: int) -> Iterator[bytes]:
+    """The lines of what was read already and of the rest, each cut at *limit* bytes."""
+    *lines, rest = head.split(b"\n")
+    yield from lines
+    while line := rest + file.readline(limit - len(rest)):
+        rest = b""
+        yield line
         while len(line) == limit and not line.endswith(b"\n"):
             line = file.readline(limit)
-        number, line = number + 1, file.readline(limit)

@@ -34,6 +34,10 @@ def document(data: bytes, output: Path | None) -> None:
         raw(data)
         return
     try:
+        if output.exists() and not output.is_file():  # a device or a pipe: nothing to replace
+            output.write_bytes(data)
+            return
+        output = output.resolve()
         fd, name = tempfile.mkstemp(dir=output.parent, prefix=f".{output.name}.")
         try:
             with os.fdopen(fd, "wb") as file:

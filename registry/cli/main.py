@@ -1,6 +1,8 @@
 """The root of the command tree. Groups are imported when they are used."""
 
 import importlib
+import io
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Final, NoReturn
@@ -117,4 +119,9 @@ def run(arguments: list[str] | None = None, obj: object = None) -> int:
 
 def main() -> NoReturn:
     """The entry point."""
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - for the life of the process
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(run())

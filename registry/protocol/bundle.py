@@ -8,8 +8,8 @@ from typing import Final, Self
 
 from registry.errors import MismatchError
 from registry.protocol import schema
-from registry.protocol.canonical import LARGE, Json, JsonObject, canonical, read_json
-from registry.protocol.event import Encoder, Signature
+from registry.protocol.canonical import LARGE, Encoder, Json, JsonObject, canonical, read_json
+from registry.protocol.event import Signature
 from registry.protocol.instant import Instant
 from registry.protocol.keys import KeyObject
 from registry.protocol.merge import MERGE_VERSION, Merged

@@ -63,7 +63,9 @@ class BundleExamination:
 
     def record_form(self) -> None:
         """The record in the body is a canonical record."""
-        self.record = Record.from_json(self._body["canonical_record"], "$.canonical_record")
+        self.record = Record.from_json(
+            self._body["canonical_record"], "$.canonical_record", self.document.canonical
+        )
 
     @property
     def _body(self) -> JsonObject:
@@ -197,7 +199,8 @@ class BundleExamination:
 
     def state(self) -> None:
         """The state rebuilt from the events is the state in the body."""
-        rebuilt = self.merged.state(self._body["source_aliases"])
+        encode = self.document.canonical
+        rebuilt = self.merged.compared_state(self._body["source_aliases"], encode)
         found = self._body["state"]
         if found.get("state_sha256") != rebuilt["state_sha256"]:
             raise MismatchError(
@@ -205,7 +208,6 @@ class BundleExamination:
                 f"events has {rebuilt['state_sha256']}",
                 code="bundle.state",
             )
-        encode = self.document.canonical
         if encode(found) != encode(rebuilt):
             raise MismatchError(
                 "the state is not the one rebuilt from the events", code="bundle.state"
@@ -232,10 +234,8 @@ class BundleExamination:
 
     def sha256(self) -> None:
         """bundle_sha256 is the digest of the bundle without its signature."""
-        _equal("bundle_sha256", self.bundle.sha256, self._message().hex(), "bundle.sha256")
-
-    def _message(self) -> bytes:
-        return bundle_message(self.bundle.body, self.document.canonical)
+        self.message = bundle_message(self.bundle.body, self.document.canonical)
+        _equal("bundle_sha256", self.bundle.sha256, self.message.hex())
 
     def signature_key(self) -> str:
         """The bundle is signed by a registry key that stands in it."""
@@ -252,7 +252,7 @@ class BundleExamination:
 
     def signature(self) -> None:
         """The Ed25519 signature over the digest, recomputed."""
-        self.bundle_key.verify(self._message(), self.bundle.signature.raw)
+        self.bundle_key.verify(self.message, self.bundle.signature.raw)
 
     def clock(self) -> None:
         """built_at is not in the verifier's future."""
@@ -333,10 +333,10 @@ class BundleExamination:
         return ""
 
 
-def _equal(name: str, found: object, wanted: str, code: str = "") -> None:
+def _equal(name: str, found: object, wanted: str) -> None:
     if found != wanted:
         raise MismatchError(
-            f"{name} is {shown(found)}, recomputed it is {wanted}", code=code or f"bundle.{name}"
+            f"{name} is {shown(found)}, recomputed it is {wanted}", code=f"bundle.{name}"
         )
 
 

@@ -18,6 +18,8 @@ from registry.errors import MalformedError, shown
 
 Json: TypeAlias = Any
 JsonObject: TypeAlias = dict[str, Any]
+Encoder: TypeAlias = Callable[[Json], bytes]
+"""What gives the canonical bytes of a value: `canonical`, or a document's own."""
 
 MAX_INTEGER: Final = 2**53 - 1
 MAX_DEPTH: Final = 64
@@ -49,7 +51,7 @@ class Document:
 
     __slots__ = ("canonical", "value")
 
-    def __init__(self, value: JsonObject, canonical: Callable[[Json], bytes]) -> None:
+    def __init__(self, value: JsonObject, canonical: Encoder) -> None:
         self.value = value
         self.canonical = canonical
 
@@ -75,7 +77,7 @@ def read_json(data: bytes, limits: Limits = SMALL) -> Document:
     escaped = "\\u" in text
     if escaped:
         _check_strings(value, _SURROGATE, "json.surrogate", "lone surrogate")
-    plain = not fractions and not escaped and _ASTRAL.search(text) is None
+    plain = not fractions and not escaped and (text.isascii() or _ASTRAL.search(text) is None)
     return Document(value, plain_canonical if plain else canonical)
 
 
@@ -87,13 +89,18 @@ def read_record_json(data: bytes) -> JsonObject:
     _check_shape(value, data, SMALL)
     if "\\" in text or "\x7f" in text or not text.isascii():
         _check_strings(value, _SURROGATE, "json.surrogate", "lone surrogate")
-        check_characters(value)
+        _check_strings(value, _FORBIDDEN, "json.character", "forbidden character")
     return value
 
 
-def check_characters(value: Json) -> None:
-    """Refuse the characters that no record may hold (J7): control, bidi, non-characters."""
-    _check_strings(value, _FORBIDDEN, "json.character", "forbidden character")
+def check_characters(text: str, path: str) -> str:
+    """Refuse a text with the characters that no record may hold (J7): control, bidi,
+    non-characters."""
+    if not (text.isascii() and text.isprintable()) and (bad := _FORBIDDEN.search(text)):
+        raise MalformedError(
+            f"forbidden character U+{ord(bad.group()):04X}", code="json.character", path=path
+        )
+    return text
 
 
 def canonical(value: Json) -> bytes:
@@ -181,7 +188,7 @@ def _fraction(token: str) -> float:
     if number == 0.0 and any("1" <= c <= "9" for c in re.split("[eE]", token)[0]):
         raise MalformedError(f"number {shown(token, 40)} underflows to zero", code="json.finite")
     if abs(number) > MAX_INTEGER or (
-        abs(number) == MAX_INTEGER and abs(Decimal(token)) > MAX_INTEGER
+        abs(number) == MAX_INTEGER and Decimal(token).copy_abs() > MAX_INTEGER
     ):
         raise MalformedError(f"number {shown(token, 40)} is beyond 2^53-1", code="json.range")
     return number
@@ -262,15 +269,10 @@ _RECORD_DECODER: Final = _RECORD_HOOKS.decoder()
 
 
 def _parse(text: str, decoder: json.JSONDecoder, hooks: _Hooks) -> JsonObject:
+    text = text.strip(" \t\n\r")
     try:
-        value = decoder.decode(text)
+        value, end = decoder.raw_decode(text)
     except json.JSONDecodeError as error:
-        if error.msg == "Extra data":
-            raise MalformedError(
-                f"more than one JSON value: something follows at character {error.pos}",
-                code="json.single",
-                hint="one document a file; for many records use JSONL",
-            ) from None
         raise MalformedError(
             f"not JSON: {error.msg.lower()} at line {error.lineno} column {error.colno}",
             code="json.syntax",
@@ -279,6 +281,12 @@ def _parse(text: str, decoder: json.JSONDecoder, hooks: _Hooks) -> JsonObject:
         raise MalformedError(f"nested deeper than {MAX_DEPTH}", code="json.depth") from None
     except MalformedError as error:
         raise _with_path(text, hooks, error) from None
+    if end != len(text):
+        raise MalformedError(
+            f"more than one JSON value: something follows at character {end}",
+            code="json.single",
+            hint="one document a file; for many records use JSONL",
+        )
     if type(value) is not dict:
         raise MalformedError("the top level is not a JSON object", code="json.single")
     return value
@@ -287,13 +295,15 @@ def _parse(text: str, decoder: json.JSONDecoder, hooks: _Hooks) -> JsonObject:
 def _with_path(text: str, hooks: _Hooks, error: MalformedError) -> MalformedError:
     """The same refusal with the JSON path of the first place that causes one."""
     try:
-        tree = hooks.marker().decode(text)
+        tree, _ = hooks.marker().raw_decode(text)
     except (json.JSONDecodeError, RecursionError):
         return error
-    for path, _, value in _walk(tree):
+    for trail, value in _walk(tree):
         if type(value) is _Refused:
             found = value.error
-            return MalformedError(found.message, code=found.code, hint=found.hint, path=path)
+            return MalformedError(
+                found.message, code=found.code, hint=found.hint, path=_path(trail)
+            )
     return error
 
 
@@ -319,31 +329,61 @@ def _check_shape(value: JsonObject, data: bytes, limits: Limits) -> None:
             raise MalformedError(f"over {limits.max_values} values", code="json.values")
 
 
-def _walk(value: Json, path: str = "$", name: str = "") -> Iterator[tuple[str, str, Json]]:
-    """Every value of a tree in document order, as (path, its own member name, value)."""
-    stack = [(path, name, value)]
-    while stack:
-        path, name, value = stack.pop()
-        yield path, name, value
-        if type(value) is dict:
-            stack.extend((f"{path}.{shown_name(n)}", n, v) for n, v in reversed(value.items()))
-        elif type(value) is list:
-            stack.extend((f"{path}[{i}]", "", value[i]) for i in range(len(value) - 1, -1, -1))
+Trail: TypeAlias = list[str | int]
+
+
+def _walk(value: Json) -> Iterator[tuple[Trail, Json]]:
+    """Every value of a tree in document order, with the names and indexes that lead to it.
+
+    The trail is one list that changes under way, so that a walk needs no more
+    memory than the tree is deep.
+    """
+    trail: Trail = []
+    yield trail, value
+    pending = [_children(value)]
+    while pending:
+        entry = next(pending[-1], None)
+        if entry is None:
+            pending.pop()
+            if pending:
+                trail.pop()
+            continue
+        name, child = entry
+        trail.append(name)
+        yield trail, child
+        if type(child) is dict or type(child) is list:
+            pending.append(_children(child))
+        else:
+            trail.pop()
+
+
+def _children(value: Json) -> Iterator[tuple[str | int, Json]]:
+    if type(value) is dict:
+        return iter(value.items())
+    return iter(enumerate(value) if type(value) is list else ())
 
 
 _NAME: Final = re.compile("[A-Za-z0-9_]{1,64}")
 
 
-def shown_name(name: str) -> str:
-    """A member name as it stands in a JSON path."""
-    return name if _NAME.fullmatch(name) else shown(name, 40)
+def _path(trail: Trail) -> str:
+    """A trail as a JSON path: ``$.metadata.names[2]``."""
+    parts = (
+        f"[{step}]"
+        if type(step) is int
+        else f".{step if _NAME.fullmatch(str(step)) else shown(step, 40)}"
+        for step in trail
+    )
+    return "$" + "".join(parts)
 
 
 def _check_strings(value: Json, pattern: re.Pattern[str], code: str, what: str) -> None:
-    for path, name, found in _walk(value):
-        for text in (name, found):
+    for trail, found in _walk(value):
+        for text in (trail[-1] if trail else None, found):
             if type(text) is str and (bad := pattern.search(text)):
-                raise MalformedError(f"{what} U+{ord(bad.group()):04X}", code=code, path=path)
+                raise MalformedError(
+                    f"{what} U+{ord(bad.group()):04X}", code=code, path=_path(trail)
+                )
 
 
 # -- canonical bytes ---------------------------------------------------------
@@ -355,7 +395,7 @@ def _is_plain(value: Json, depth: int) -> bool:
         return True
     if kind is int:
         return bool(-MAX_INTEGER <= value <= MAX_INTEGER)
-    if depth > MAX_DEPTH:
+    if depth >= MAX_DEPTH:
         return False
     if kind is list:
         return all(_is_plain(item, depth + 1) for item in value)

@@ -95,8 +95,8 @@ class EventExamination(_Trusted):
         if found.failed is None:
             signer = self.event.body.signer
             self.parts = (signed_event(self.event, bindings[signer]),)
-            if self.event.body.event_type == RECORD_CREATED:
-                self.parts = (receipt_part(self.event, bindings), *self.parts)
+            if found.receipt is not None:
+                self.parts = (receipt_part(self.event, found.receipt, bindings), *self.parts)
         return event_rows([found])
 
     def subject(self) -> None:

@@ -22,7 +22,7 @@ _P: Final = 2**255 - 19
 def _small_order_encodings() -> frozenset[bytes]:
     # y of the eight torsion points: 1, -1, 0 (twice), and +-y8 (twice each); each
     # with either sign bit, and those below 19 also as y + p.
-    y8 = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD83D3D706A17C7
+    y8 = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7
     encodings = set()
     for y in (0, 1, _P - 1, y8, _P - y8, _P, _P + 1):
         encodings |= {(y | sign << 255).to_bytes(32, "little") for sign in (0, 1)}

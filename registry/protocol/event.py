@@ -3,13 +3,13 @@
 import base64
 import hashlib
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Self, TypeAlias
 
 from registry.errors import MalformedError, shown
 from registry.protocol import schema
-from registry.protocol.canonical import Json, JsonObject, canonical, read_json
+from registry.protocol.canonical import Encoder, Json, JsonObject, canonical, read_json
 from registry.protocol.ed25519 import SIGNATURE_LENGTH
 from registry.protocol.event_types import EVENT_TYPES
 from registry.protocol.instant import Instant
@@ -22,7 +22,6 @@ SIGNED_MESSAGE: Final = "open_graph_event_sha256_bytes"
 MAX_EVENT_BYTES: Final = 64 << 10
 MAX_SUPERSEDES: Final = 64
 
-Encoder: TypeAlias = Callable[[Json], bytes]
 _BODY_KEYS: Final = frozenset(
     (
         "event_type",
@@ -245,6 +244,11 @@ class Event:
     @classmethod
     def from_json(cls, value: Json, path: str = "$", encode: Encoder = canonical) -> Self:
         """Check a closed event object of at most 64 KiB; digests are not yet compared."""
+        return cls.of_size(value, len(encode(value)), path)
+
+    @classmethod
+    def of_size(cls, value: Json, size: int, path: str = "$") -> Self:
+        """The same for an event whose canonical bytes are already known to be *size*."""
         members = schema.closed(value, _KEYS, path)
         event = cls(
             EventBody._taken(members, path),
@@ -254,7 +258,6 @@ class Event:
             schema.hex64(members["content_sha256"], f"{path}.content_sha256"),
             schema.event_id(members["event_id"], f"{path}.event_id"),
         )
-        size = len(encode(value))
         if size > MAX_EVENT_BYTES:
             raise MalformedError(
                 f"event of {size} bytes is over {MAX_EVENT_BYTES}", code="event.size", path=path

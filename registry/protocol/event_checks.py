@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from registry.errors import MalformedError, MismatchError, PithError, VerificationError, shown
-from registry.protocol.canonical import JsonObject, canonical
+from registry.protocol.canonical import Encoder, JsonObject, canonical
 from registry.protocol.checks import Check
-from registry.protocol.event import Bindings, Encoder, Event, SignerRef, event_identity
+from registry.protocol.event import Bindings, Event, SignerRef, event_identity
 from registry.protocol.event_types import EVENT_TYPES, RECORD_CREATED
 from registry.protocol.keys import REGISTRY_SIGNER
 from registry.protocol.number import PithNumber
@@ -32,13 +32,15 @@ EVENT_CHECKS: Final = (
 @dataclass(frozen=True, slots=True)
 class Examined:
     """One copy of an event after all checks. ``failed`` is None when it is valid;
-    ``error`` says why not, and ``event`` is None where the form already failed."""
+    ``error`` says why not, and ``event`` is None where the form already failed.
+    ``receipt`` is that of a valid record_created."""
 
     identity: str
     canonical: bytes
     event: Event | None
-    failed: str | None
-    error: PithError | None
+    failed: str | None = None
+    error: PithError | None = None
+    receipt: Receipt | None = None
 
 
 def examine_event(
@@ -46,20 +48,23 @@ def examine_event(
 ) -> Examined:
     """Run every check of section 8.1 on one event of the record named *number*."""
     identity = event_identity(value, encode)
+    name = "sha256:" + identity.hex()
+    data = encode(value)
     event: Event | None = None
+    receipt: Receipt | None = None
     stage = EVENT_CHECKS[0]
     try:
-        event = Event.from_json(value, encode=encode)
+        event = Event.of_size(value, len(data))
         for stage, check in _CHECKS:  # noqa: B007 - read where the check raises
             check(event, identity, number, bindings)
         if event.body.event_type == RECORD_CREATED:
             stage = "event.record"
-            record = _check_record(event)
+            record = _check_record(event, encode)
             stage = "event.receipt"
-            check_receipt(event, record, bindings)
+            receipt = _check_receipt(event, record, bindings)
     except (MalformedError, VerificationError) as error:
-        return Examined("sha256:" + identity.hex(), encode(value), event, stage, error)
-    return Examined("sha256:" + identity.hex(), encode(value), event, None, None)
+        return Examined(name, data, event, stage, error)
+    return Examined(name, data, event, receipt=receipt)
 
 
 def _check_subject(event: Event, _: bytes, number: PithNumber, __: Bindings) -> None:
@@ -126,9 +131,9 @@ _CHECKS: Final = (
 )
 
 
-def _check_record(event: Event) -> Record:
+def _check_record(event: Event, encode: Encoder) -> Record:
     payload = event.body.payload
-    record = Record.from_json(payload["canonical_record"], "$.payload.canonical_record")
+    record = Record.from_json(payload["canonical_record"], "$.payload.canonical_record", encode)
     source = record.source
     for name, found, wanted in (
         ("canonical_sha256", payload["canonical_sha256"], record.sha256),
@@ -151,7 +156,7 @@ def receipt_signer(event: Event, receipt: Receipt) -> SignerRef:
     )
 
 
-def check_receipt(event: Event, record: Record, bindings: Bindings) -> Receipt:
+def _check_receipt(event: Event, record: Record, bindings: Bindings) -> Receipt:
     """Check the receipt inside a record_created, and the event's time against it.
 
     ``created_at`` is ``first_computed_at`` cut to seconds, or for an event that

@@ -32,7 +32,8 @@ class Instant:
     @classmethod
     def of(cls, moment: datetime) -> Self:
         """The instant of an aware datetime."""
-        return cls((moment - _EPOCH) // timedelta(microseconds=1))
+        past = moment - _EPOCH
+        return cls((past.days * 86_400 + past.seconds) * 1_000_000 + past.microseconds)
 
     @classmethod
     def parse_seconds(cls, text: object) -> Self:

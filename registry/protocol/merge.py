@@ -4,14 +4,15 @@ No clock, ``built_at``, ``signed_at``, evidence or key status enters: the same
 set of events gives the same state whatever their order and repetition.
 """
 
+import hashlib
 import heapq
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from registry.protocol.canonical import Json, JsonObject, canonical, digest
-from registry.protocol.event import Bindings, Encoder, Event
+from registry.protocol.canonical import Encoder, Json, JsonObject, canonical, digest
+from registry.protocol.event import Bindings, Event
 from registry.protocol.event_checks import EVENT_CHECKS, Examined, examine_event
 from registry.protocol.event_types import EVENT_TYPES, RANK, RECORD_CREATED
 from registry.protocol.number import PithNumber
@@ -56,7 +57,8 @@ class Merged:
     ``events`` are the valid ones, un-applied ones too, each once, in the order
     of section 8.2; ``applied`` those that count; ``invalid`` the best copy of
     each identity without a passing one, by identity; ``current`` the applied
-    ones not superseded; ``record_created`` the one that is shown.
+    ones not superseded; ``record_created`` the one that is shown, ``receipt`` the
+    receipt in it.
     """
 
     number: PithNumber
@@ -64,6 +66,7 @@ class Merged:
     applied: tuple[Event, ...]
     current: tuple[Event, ...]
     record_created: Event | None
+    receipt: Receipt | None
     invalid: tuple[Examined, ...]
     equivocations: tuple[Equivocation, ...]
 
@@ -72,20 +75,29 @@ class Merged:
 
         *source_aliases* is the bundle's list; a state without a record has none.
         """
+        state = self._state(source_aliases, _sorted)
+        return state | {"state_sha256": digest(state).hex()}
+
+    def compared_state(self, source_aliases: list[Json], encode: Encoder) -> JsonObject:
+        """The same state for comparing canonical bytes: members of items stay unsorted."""
+        state = self._state(source_aliases, lambda value: value)
+        return state | {"state_sha256": hashlib.sha256(encode(state)).hexdigest()}
+
+    def _state(self, source_aliases: list[Json], arrange: Callable[[Json], Json]) -> JsonObject:
         shown = self.record_created
+        record = None if shown is None else shown.body.payload["canonical_record"]
         current: JsonObject = {
-            "canonical_record": None if shown is None else shown.body.payload["canonical_record"],
+            "canonical_record": arrange(record),
             "source_aliases": [] if shown is None else source_aliases,
         }
-        current["canonical_record"] = _sorted(current["canonical_record"])
         for name in SHOWN_LISTS:
             current[name] = [
-                _item(event)
+                _item(event, arrange)
                 for event in self.current
                 if EVENT_TYPES[event.body.event_type].shown_as == name
             ]
-        current["record_created"] = None if shown is None else _item(shown)
-        state: JsonObject = {
+        current["record_created"] = None if shown is None else _item(shown, arrange)
+        return {
             "state_type": STATE_TYPE,
             "state_version": STATE_VERSION,
             "pith_number": str(self.number),
@@ -101,7 +113,6 @@ class Merged:
             ],
             "applied_event_ids": [event.event_id for event in self.applied],
         }
-        return state | {"state_sha256": digest(state).hex()}
 
 
 def merge(
@@ -118,18 +129,21 @@ def merge(
 
 def merge_examined(number: PithNumber, copies: Iterable[Examined]) -> Merged:
     """Merge copies of events that `examine_event` has already judged."""
-    valid, invalid = _identities(copies)
+    kept, invalid = _identities(copies)
+    valid = {identity: copy.event for identity, copy in kept.items() if copy.event is not None}
     events = _ordered(valid)
     equivocations = _equivocations(events)
     applied = _applied(events, valid, equivocations)
     superseded = _superseded(applied, valid)
     current = tuple(event for event in applied if event.event_id not in superseded)
+    shown, receipt = _record_shown(current, kept)
     return Merged(
         number=number,
         events=tuple(events),
         applied=tuple(applied),
         current=current,
-        record_created=_record_shown(current),
+        record_created=shown,
+        receipt=receipt,
         invalid=invalid,
         equivocations=equivocations,
     )
@@ -137,8 +151,8 @@ def merge_examined(number: PithNumber, copies: Iterable[Examined]) -> Merged:
 
 def _identities(
     copies: Iterable[Examined],
-) -> tuple[dict[str, Event], tuple[Examined, ...]]:
-    """8.1: one valid event an identity, and the best failed copy of each other."""
+) -> tuple[dict[str, Examined], tuple[Examined, ...]]:
+    """8.1: one valid copy an identity, and the best failed copy of each other."""
     valid: dict[str, Examined] = {}
     failed: dict[str, Examined] = {}
     for copy in copies:
@@ -150,10 +164,7 @@ def _identities(
             kept = failed.get(copy.identity)
             if kept is None or _reached(copy) > _reached(kept):
                 failed[copy.identity] = copy
-    return (
-        {identity: copy.event for identity, copy in valid.items() if copy.event is not None},
-        tuple(failed[identity] for identity in sorted(failed.keys() - valid.keys())),
-    )
+    return valid, tuple(failed[identity] for identity in sorted(failed.keys() - valid.keys()))
 
 
 def _reached(copy: Examined) -> int:
@@ -245,25 +256,28 @@ def _may_supersede(event: Event, target: Event) -> bool:
     )
 
 
-def _record_shown(current: Iterable[Event]) -> Event | None:
+def _record_shown(
+    current: Iterable[Event], kept: Mapping[str, Examined]
+) -> tuple[Event | None, Receipt | None]:
     """8.4: the smallest first_computed_at, among equals the last in order."""
     shown: Event | None = None
-    first = 0
+    best: Receipt | None = None
     for event in current:
-        if event.body.event_type == RECORD_CREATED:
-            computed = Receipt.from_json(event.body.payload["receipt"]).first_computed_at.micros
-            if shown is None or computed <= first:
-                shown, first = event, computed
-    return shown
+        receipt = kept[event.event_id].receipt
+        if receipt is None:
+            continue
+        if best is None or receipt.first_computed_at <= best.first_computed_at:
+            shown, best = event, receipt
+    return shown, best
 
 
-def _item(event: Event) -> JsonObject:
+def _item(event: Event, arrange: Callable[[Json], Json]) -> JsonObject:
     return {
         "event_id": event.event_id,
         "target": event.body.target,
         "created_at": event.body.created_at.seconds,
-        "signer": _sorted(event.body.signer.to_json()),
-        "payload": _sorted(event.body.payload),
+        "signer": arrange(event.body.signer.to_json()),
+        "payload": arrange(event.body.payload),
     }
 
 

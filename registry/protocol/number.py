@@ -1,6 +1,5 @@
 """Pith numbers, their short forms and the references people type (sections 3 and 4)."""
 
-import base64
 import re
 from dataclasses import dataclass
 from typing import Final, Self
@@ -12,6 +11,12 @@ SUFFIX_LENGTH: Final = 26
 SHORT_LENGTHS: Final = (12, 16, 8)
 _FULL: Final = re.compile("pith:(?P<year>[0-9]{4}):(?P<suffix>[A-Z2-7]{26})", re.ASCII)
 _TYPED: Final = re.compile("(?:PITH:)?(?:([0-9]{4}):)?([A-Z2-7]{8,26})", re.ASCII)
+
+# Base32 (RFC 4648 section 6) of the first 130 bits, two characters at a time: minting
+# millions of numbers spends a third of its parsing in base64.b32encode otherwise.
+_ALPHABET: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+_PAIRS: Final = tuple(a + b for a in _ALPHABET for b in _ALPHABET)
+_SHIFTS: Final = tuple(range(17 * 8 - 10, 17 * 8 - 131, -10))
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -36,7 +41,8 @@ class PithNumber:
     @classmethod
     def of(cls, digest: bytes, year: int) -> Self:
         """The number of a record's digest (32 bytes) and year of submission."""
-        return cls(year, base64.b32encode(digest)[:SUFFIX_LENGTH].decode())
+        bits = int.from_bytes(digest[:17], "big")
+        return cls(year, "".join([_PAIRS[bits >> shift & 1023] for shift in _SHIFTS]))
 
     def __str__(self) -> str:
         return f"pith:{self.year:04d}:{self.suffix}"
@@ -70,10 +76,12 @@ class Reference:
     def parse(cls, typed: str) -> Self:
         """Read a number generously: any case, without ``pith:`` or year, 8, 12 or 16
         characters of the suffix, an ``arxiv:`` id with or without version, or a DOI."""
+        # Case is folded in ASCII alone: no other letter may stand for one of these.
+        folded = typed.strip() if typed.isascii() else ""
         for kind in KINDS.values():
-            if (named := kind.reference(typed)) is not None:
+            if (named := kind.reference(folded)) is not None:
                 return cls(typed, source_kind=kind.name, source_id=named[0], version=named[1])
-        if (found := _TYPED.fullmatch(typed.strip().upper())) is not None:
+        if (found := _TYPED.fullmatch(folded.upper())) is not None:
             year, suffix = found.groups()
             if len(suffix) in (*SHORT_LENGTHS, SUFFIX_LENGTH):
                 return cls(typed, prefix=suffix, year=int(year) if year else None)

@@ -3,12 +3,12 @@
 import hashlib
 import itertools
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Self
 
 from registry.errors import MalformedError, shown
 from registry.protocol.canonical import (
+    Encoder,
     Json,
     JsonObject,
     canonical,
@@ -51,6 +51,8 @@ class Record:
     abstract_sha256: str
     canonical: bytes
     digest: bytes
+    number: PithNumber
+    """The pith number: the year of submission and the digest (section 3)."""
 
     @classmethod
     def parse(cls, data: bytes) -> Self:
@@ -59,13 +61,13 @@ class Record:
         return cls._checked(value, plain_canonical)
 
     @classmethod
-    def from_json(cls, value: Json, path: str = "$") -> Self:
-        """Check and take a record that stands inside another document."""
-        check_characters(value)
-        return cls._checked(value, canonical, path)
+    def from_json(cls, value: Json, path: str = "$", encode: Encoder | None = None) -> Self:
+        """Check and take a record that stands inside another document, with that
+        document's encoder."""
+        return cls._checked(value, encode or canonical, path)
 
     @classmethod
-    def _checked(cls, value: Json, encode: Callable[[Json], bytes], path: str = "$") -> Self:
+    def _checked(cls, value: Json, encode: Encoder, path: str = "$") -> Self:
         members = closed(value, _KEYS, path)
         constant(members["schema_version"], SCHEMA_VERSION, f"{path}.schema_version")
         at = f"{path}.metadata"
@@ -74,16 +76,18 @@ class Record:
         source = Source.from_json(members["source"], f"{path}.source")
         submitted_at = seconds(metadata["submitted_at"], f"{at}.submitted_at")
         body = encode(value)
+        digest = hashlib.sha256(body).digest()
         return cls(
             source,
-            text(metadata["license"], f"{at}.license"),
+            check_characters(text(metadata["license"], f"{at}.license"), f"{at}.license"),
             primary,
             submitted_at,
             _cross_cats(metadata["cross_cats_sorted"], primary, f"{at}.cross_cats_sorted"),
             hex64(metadata["title_canon_sha256"], f"{at}.title_canon_sha256"),
             hex64(metadata["abstract_canon_sha256"], f"{at}.abstract_canon_sha256"),
             body,
-            hashlib.sha256(body).digest(),
+            digest,
+            PithNumber.of(digest, int(metadata["submitted_at"][:4])),
         )
 
     @classmethod
@@ -132,11 +136,6 @@ class Record:
     def sha256(self) -> str:
         """``canonical_sha256``: the digest in 64 lower-case hex digits."""
         return self.digest.hex()
-
-    @property
-    def number(self) -> PithNumber:
-        """The pith number: the year of submission and the digest (section 3)."""
-        return PithNumber.of(self.digest, self.submitted_at.moment.year)
 
     def aliases(self) -> tuple[tuple[str, str], ...]:
         """All six (alias_kind, alias_value) pairs, ordered by kind (section 4)."""

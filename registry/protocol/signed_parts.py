@@ -15,9 +15,8 @@ def event_part(event: Event) -> str:
     return f"event {event.event_id}"
 
 
-def receipt_part(event: Event, bindings: Bindings) -> SignedPart:
-    """The signature of the receipt inside a valid record_created."""
-    receipt = Receipt.from_json(event.body.payload["receipt"])
+def receipt_part(event: Event, receipt: Receipt, bindings: Bindings) -> SignedPart:
+    """The signature of the *receipt* inside a valid record_created."""
     signer = receipt_signer(event, receipt)
     return SignedPart(
         "receipt",
@@ -53,13 +52,13 @@ def signed_parts(
 
     Raises VerificationError when there is no current record_created.
     """
-    shown = merged.record_created
-    if shown is None:
+    shown, receipt = merged.record_created, merged.receipt
+    if shown is None or receipt is None:
         raise VerificationError("no current record_created", code="bundle.record_created")
     signature = bundle.signature
     signer = SignerRef(registry, REGISTRY_SIGNER, signature.key_id, signature.fingerprint)
     return (
-        receipt_part(shown, bindings),
+        receipt_part(shown, receipt, bindings),
         *(signed_event(event, bindings[event.body.signer]) for event in merged.events),
         SignedPart(
             "bundle",

@@ -56,7 +56,7 @@ def _arxiv_aliases(source_id: str, version: int) -> tuple[tuple[str, str], ...]:
 
 
 def _arxiv_reference(typed: str) -> tuple[str, int | None] | None:
-    rest = typed.strip().lower()
+    rest = typed.lower()
     for prefix in ("arxiv:", "https://doi.org/", "doi:", _DOI_PREFIX):
         rest = rest.removeprefix(prefix)
     version = None
@@ -67,7 +67,7 @@ def _arxiv_reference(typed: str) -> tuple[str, int | None] | None:
 
 def parse_versioned(kind: str, typed: str) -> tuple[str, int]:
     """Read an id of *kind* with its version, like ``2401.00001v1``."""
-    found = KINDS[kind].reference(typed)
+    found = KINDS[kind].reference(typed) if typed.isascii() else None
     if found is None or found[1] is None:
         raise MalformedError(
             f"{shown(typed)} is not an {kind} id with a version",

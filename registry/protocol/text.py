@@ -5,6 +5,8 @@ import re
 import unicodedata
 from typing import Final
 
+from registry.errors import MalformedError, shown
+
 _WHITE: Final = "\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 _WHITE_RUN: Final = re.compile(f"[{_WHITE}]+")
 
@@ -22,8 +24,16 @@ def canonical_text(text: str) -> str:
 
 
 def text_sha256(text: str) -> str:
-    """SHA-256 of the UTF-8 of the canonical text: 64 lower-case hex digits."""
-    return hashlib.sha256(canonical_text(text).encode()).hexdigest()
+    """SHA-256 of the UTF-8 of the canonical text: 64 lower-case hex digits.
+
+    Raises MalformedError ``text.surrogate`` for text that has no UTF-8.
+    """
+    try:
+        return hashlib.sha256(canonical_text(text).encode()).hexdigest()
+    except UnicodeEncodeError:
+        raise MalformedError(
+            f"{shown(text)} is not text: it was not UTF-8", code="text.surrogate"
+        ) from None
 
 
 def abstract_excerpt(abstract: str) -> str:

@@ -61,7 +61,11 @@ def add_event(
             prev_event=head,
         )
         wanted = canonical(body.to_json())
-        claim = desk.store.claim(Intent(record.number.suffix, event_bytes(head), at, wanted))
+        claim = desk.store.claim(
+            Intent(record.number.suffix, event_bytes(head), at, wanted), desk.registry
+        )
+        if claim is None:
+            continue
         event = finish(desk, signer, claim)
         if claim.body == wanted:
             return event, True

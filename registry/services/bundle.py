@@ -50,11 +50,9 @@ def build_state(desk: Desk, record: Record) -> JsonObject:
 
 
 def _aliases(record: Record, graph: Merged) -> list[JsonObject]:
-    shown = graph.record_created
-    if shown is None:
+    if graph.receipt is None:
         raise StoreError(f"{record.number} has no current record_created", code="store.damaged")
-    receipt = Receipt.from_json(shown.body.payload["receipt"])
-    return source_aliases(record, receipt.first_computed_at)
+    return source_aliases(record, graph.receipt.first_computed_at)
 
 
 def _keys_needed(desk: Desk, graph: Merged, signer: Signer) -> list[KeyObject]:

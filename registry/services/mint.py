@@ -130,7 +130,7 @@ def _journal(event: Event, receipt: Receipt) -> list[SignatureRow]:
 def receipt_of(desk: Desk, record: Record) -> Receipt:
     """The current receipt of a minted record."""
     events = [event.to_json() for event in desk.store.events_of(record.number.suffix)]
-    shown = merge(record.number, events, desk.bindings()).record_created
-    if shown is None:
+    receipt = merge(record.number, events, desk.bindings()).receipt
+    if receipt is None:
         raise StoreError(f"{record.number} has no current record_created", code="store.damaged")
-    return Receipt.from_json(shown.body.payload["receipt"])
+    return receipt

@@ -78,6 +78,7 @@ def open_database(path: Path, *, create: bool) -> apsw.Connection:
     with translated(path):
         connection = apsw.Connection(str(path), flags=flags)
         connection.set_busy_timeout(BUSY_MILLISECONDS)
+        _check_owner(connection, path, create=create)
         _set_up(connection, path)
         _migrate(connection, path)
     return connection
@@ -87,11 +88,20 @@ def _pragma(connection: apsw.Connection, name: str) -> object:
     return connection.pragma(name)
 
 
-def _set_up(connection: apsw.Connection, path: Path) -> None:
+def _check_owner(connection: apsw.Connection, path: Path, *, create: bool) -> None:
     owner = _pragma(connection, "application_id")
-    version = _pragma(connection, "user_version")
-    if owner not in (0, APPLICATION_ID) or (owner == 0 and version != 0):
-        raise StoreError(f"{path} is another program's database", code="store.foreign")
+    if owner == APPLICATION_ID:
+        return
+    empty = owner == 0 and not list(connection.execute("SELECT name FROM sqlite_master LIMIT 1"))
+    if not (create and empty):
+        raise StoreError(
+            f"{path} is not the store of a pith registry",
+            code="store.foreign",
+            hint="set [store] url to the registry's own database; nothing was changed",
+        )
+
+
+def _set_up(connection: apsw.Connection, path: Path) -> None:
     major, minor, patch = (int(part) for part in apsw.sqlite_lib_version().split("."))
     mode, synchronous = journal_settings((major, minor, patch))
     connection.pragma("journal_mode", mode)

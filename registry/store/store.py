@@ -229,11 +229,17 @@ class Store:
         }
         self._db.execute(sql.ADD_RECORD, values)
 
-    def claim(self, intent: Intent) -> Intent:
-        """Durably claim one place in a chain; gives the claim that stands there, which
-        is another's when an earlier one was interrupted."""
+    def claim(self, intent: Intent, signer_id: str) -> Intent | None:
+        """Durably claim the place after the head of a signer's chain.
+
+        Gives the claim that stands there, which is another's when an earlier one
+        was interrupted, or None when the head is no longer ``intent.prev``: the
+        head is compared in the transaction that claims.
+        """
+        place = {"subject": intent.subject, "signer_id": signer_id}
         with self._write():
-            return self._claim(intent)
+            head = next(iter(self._db.execute(sql.HEAD, place)), (NO_EVENT,))
+            return self._claim(intent) if head[0] == intent.prev else None
 
     def _claim(self, intent: Intent) -> Intent:
         place = {"subject": intent.subject, "prev": intent.prev}
