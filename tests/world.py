@@ -561,8 +561,11 @@ def on_disk(kind: str) -> dict[str, bytes]:
 
 
 def index_of(kind: str) -> JsonObject:
-    """The committed index of one kind."""
-    found: JsonObject = json.loads((FOLDER / kind / "index.json").read_bytes())
+    """The committed index of one kind; an empty one before it was first written."""
+    file = FOLDER / kind / "index.json"
+    found: JsonObject = (
+        json.loads(file.read_bytes()) if file.exists() else {"valid": {}, "invalid": {}}
+    )
     return found
 
 

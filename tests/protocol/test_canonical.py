@@ -422,12 +422,18 @@ def test_j7_reads_the_neighbours(point: int) -> None:
 
 def test_j7_refuses_these_and_no_other_code_point() -> None:
     allowed = set(range(0x110000)) - set(range(0xD800, 0xE000)) - set(FORBIDDEN)
-    check_characters({"a": "".join(map(chr, sorted(allowed)))})
+    points = sorted(allowed)
+    whole = "".join(map(chr, points))
 
     assert len(FORBIDDEN) == 32 + 33 + 3 + 2 + 5 + 4 + 1 + 32 + 34
+    assert check_characters(whole, "$") == whole
+    for begin in range(0, len(points), 200_000):
+        part = whole[begin : begin + 200_000]
+        assert read_record_json(json.dumps({"a": part}, ensure_ascii=False).encode()) == {"a": part}
     for point in FORBIDDEN:
-        with refused("json.character"):
-            check_characters({"a": chr(point)})
+        for text in (chr(point), f"plain {chr(point)}", f"é😀{chr(point)}"):
+            with refused("json.character", path="$.metadata.license"):
+                check_characters(text, "$.metadata.license")
 
 
 # -- J8: only plain integers in a record --------------------------------------

@@ -1,0 +1,51 @@
+"""Run every benchmark and write benchmarks/RESULTS.md: medians, each a ratio in one run."""
+
+import platform
+import subprocess
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from benchmarks import measure
+
+RESULTS = Path(__file__).with_name("RESULTS.md")
+
+
+def cpu() -> str:
+    """The processor's name as the kernel gives it."""
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor() or "unknown"
+
+
+def main() -> None:
+    """Measure, print, and write the page."""
+    figures = [bench() for bench in (measure.number, measure.verify, measure.start)]
+    packages = ", ".join(f"{name} {version(name)}" for name in ("pynacl", "orjson", "jcs", "typer"))
+    rows = "\n".join(
+        f"| {f.what} | {f.against} | {f.ours} | {f.theirs} | **{f.ratio}** | {f.aim} |"
+        for f in figures
+    )
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
+    ).stdout.strip()
+    RESULTS.write_text(
+        f"""# Results
+
+Made by `make bench` on {datetime.now(UTC):%Y-%m-%d} at commit {commit or "unknown"}: {cpu()},
+{measure.CORES} cores, Python {platform.python_version()}, {packages}.
+Each figure is the median of {measure.ROUNDS} rounds in which both sides took turns; the ratio is the
+median of the rounds' ratios. Machines are noisy: compare ratios, and run it on yours.
+
+| what | against, in the same run | ours | theirs | ratio | aim |
+|---|---|---|---|---|---|
+{rows}
+"""
+    )
+    sys.stdout.write(RESULTS.read_text())
+
+
+if __name__ == "__main__":
+    main()
