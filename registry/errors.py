@@ -6,7 +6,7 @@ exit code or HTTP status it becomes. The code names the rule that was broken
 """
 
 import re
-from typing import Any
+from typing import Any, Self
 
 
 class PithError(Exception):
@@ -25,6 +25,12 @@ class PithError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message} at {self.path}" if self.path else self.message
+
+    def under(self, path: str) -> Self:
+        """The same failure of a value that stands at *path* in a larger document, when
+        ``path`` was counted from the value's own ``$``."""
+        moved = path + self.path.removeprefix("$")
+        return type(self)(self.message, code=self.code, hint=self.hint, path=moved)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (_rebuild, (type(self), self.message, self.code, self.hint, self.path))

@@ -5,21 +5,26 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from registry.errors import MalformedError, NotFoundError, StoreError, UsageError, shown
 from registry.protocol.canonical import LARGE, SMALL
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One JSON document of an input: ``where`` begins a line about it, ``""`` for a
-    file that holds one document."""
+class Item(NamedTuple):
+    """One JSON document of an input: the file's label and, in JSONL, the line's number."""
 
-    where: str
+    label: str
+    line: int
     data: bytes
+
+    @property
+    def where(self) -> str:
+        """How a line about it begins; nothing for a document that is all of stdin."""
+        if self.line:
+            return f"{self.label} line {self.line}: "
+        return "" if self.label == "stdin" else f"{self.label}: "
 
 
 @contextmanager
@@ -86,10 +91,10 @@ def documents(path: str) -> Iterator[Item]:
         head = file.read(limit)
         if path.endswith(".jsonl") or _has_object_lines(head):
             for number, line in enumerate(_lines(head, file, limit), start=1):
-                if line.strip():
-                    yield Item(f"{label} line {number}: ", line)
+                if not line.isspace():
+                    yield Item(label, number, line)
         else:
-            yield Item("" if path == "-" else f"{label}: ", head)
+            yield Item(label, 0, head)
 
 
 def _has_object_lines(head: bytes) -> bool:

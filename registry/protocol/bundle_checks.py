@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from registry.errors import ConflictError, MismatchError, VerificationError, shown
+from registry.protocol import schema
 from registry.protocol.bundle import Bundle, bundle_message, check_links, check_mirror_hint
 from registry.protocol.canonical import LARGE, Document, JsonObject, read_json
 from registry.protocol.checks import Check, Report, SignedPart, Step, Verdict, run_steps
@@ -208,6 +209,10 @@ class BundleExamination:
                 f"events has {rebuilt['state_sha256']}",
                 code="bundle.state",
             )
+        # 2.0 has the canonical bytes of 2, and is no integer all the same (J9).
+        for name in ("event_count", "valid_event_count", "invalid_event_count"):
+            schema.integer(found.get(name), f"$.state.{name}")
+        schema.integer(found.get("equivocation_count"), "$.state.equivocation_count")
         if encode(found) != encode(rebuilt):
             raise MismatchError(
                 "the state is not the one rebuilt from the events", code="bundle.state"

@@ -1,7 +1,6 @@
 """The canonical record: what a pith number names (protocol.md section 2)."""
 
 import hashlib
-import itertools
 import re
 from dataclasses import dataclass
 from typing import Final, Self
@@ -68,26 +67,37 @@ class Record:
 
     @classmethod
     def _checked(cls, value: Json, encode: Encoder, path: str = "$") -> Self:
-        members = closed(value, _KEYS, path)
-        constant(members["schema_version"], SCHEMA_VERSION, f"{path}.schema_version")
-        at = f"{path}.metadata"
-        metadata = closed(members["metadata"], _METADATA_KEYS, at)
-        primary = _category(metadata["primary_cat"], f"{at}.primary_cat")
-        source = Source.from_json(members["source"], f"{path}.source")
-        submitted_at = seconds(metadata["submitted_at"], f"{at}.submitted_at")
+        try:
+            return cls._taken(value, encode)
+        except MalformedError as error:
+            raise error.under(path) from None
+
+    @classmethod
+    def _taken(cls, value: Json, encode: Encoder) -> Self:
+        members = closed(value, _KEYS, "$")
+        constant(members["schema_version"], SCHEMA_VERSION, "$.schema_version")
+        metadata = closed(members["metadata"], _METADATA_KEYS, "$.metadata")
+        primary = _category(metadata["primary_cat"], "$.metadata.primary_cat")
+        source = Source.from_json(members["source"], "$.source")
+        submitted = metadata["submitted_at"]
+        submitted_at = seconds(submitted, "$.metadata.submitted_at")
+        licence = text(metadata["license"], "$.metadata.license")
+        cross_cats = _cross_cats(metadata["cross_cats_sorted"], primary)
+        title = hex64(metadata["title_canon_sha256"], "$.metadata.title_canon_sha256")
+        abstract = hex64(metadata["abstract_canon_sha256"], "$.metadata.abstract_canon_sha256")
         body = encode(value)
         digest = hashlib.sha256(body).digest()
         return cls(
             source,
-            check_characters(text(metadata["license"], f"{at}.license"), f"{at}.license"),
+            check_characters(licence, "$.metadata.license"),
             primary,
             submitted_at,
-            _cross_cats(metadata["cross_cats_sorted"], primary, f"{at}.cross_cats_sorted"),
-            hex64(metadata["title_canon_sha256"], f"{at}.title_canon_sha256"),
-            hex64(metadata["abstract_canon_sha256"], f"{at}.abstract_canon_sha256"),
+            cross_cats,
+            title,
+            abstract,
             body,
             digest,
-            PithNumber.of(digest, int(metadata["submitted_at"][:4])),
+            PithNumber.of(digest, int(submitted[:4])),
         )
 
     @classmethod
@@ -142,33 +152,34 @@ class Record:
         return tuple(sorted(self.source.aliases() + self.number.short_aliases()))
 
 
-def _category(value: Json, path: str) -> str:
+def _category(value: Json, path: str, index: int | None = None) -> str:
     if type(value) is not str or _CATEGORY.fullmatch(value) is None:
         raise MalformedError(
             f"{shown(value)} is not a category (1 to 64 visible ASCII characters)",
             code="record.category",
-            path=path,
+            path=path if index is None else f"{path}[{index}]",
         )
     return value
 
 
-def _cross_cats(value: Json, primary: str, path: str) -> tuple[str, ...]:
-    names = [_category(item, f"{path}[{i}]") for i, item in enumerate(array(value, path))]
-    if len(names) > MAX_CATEGORIES:
+def _cross_cats(value: Json, primary: str) -> tuple[str, ...]:
+    path = "$.metadata.cross_cats_sorted"
+    before = ""
+    for i, name in enumerate(array(value, path)):
+        if not before < _category(name, path, i):
+            raise MalformedError(
+                "categories are not sorted bytewise without repeats",
+                code="record.cross_cats",
+                path=f"{path}[{i}]",
+                hint=f"in order: {', '.join(shown(n, 40) for n in sorted(set(map(str, value))))}",
+            )
+        before = name
+    if primary in value or len(value) > MAX_CATEGORIES:
         raise MalformedError(
-            f"over {MAX_CATEGORIES} categories", code="record.cross_cats", path=path
-        )
-    if primary in names:
-        raise MalformedError(
-            f"the primary category {shown(primary)} stands among the others",
+            f"the primary category {shown(primary)} stands among the others"
+            if primary in value
+            else f"over {MAX_CATEGORIES} categories",
             code="record.cross_cats",
             path=path,
         )
-    if any(a >= b for a, b in itertools.pairwise(names)):
-        raise MalformedError(
-            "categories are not sorted bytewise without repeats",
-            code="record.cross_cats",
-            path=path,
-            hint=f"in order: {', '.join(shown(n, 40) for n in sorted(set(names)))}",
-        )
-    return tuple(names)
+    return tuple(value)

@@ -104,29 +104,36 @@ class Source:
     @classmethod
     def from_json(cls, value: Json, path: str = "$.source") -> Self:
         """Check and take a closed ``{kind, id, version}`` object."""
-        members = closed(value, _KEYS, path)
-        kind = KINDS.get(text(members["kind"], f"{path}.kind"))
+        try:
+            return cls._taken(value)
+        except MalformedError as error:
+            raise error.under(path) from None
+
+    @classmethod
+    def _taken(cls, value: Json) -> Self:
+        members = closed(value, _KEYS, "$")
+        kind = KINDS.get(text(members["kind"], "$.kind"))
         if kind is None:
             raise MalformedError(
                 f"unknown source kind {shown(members['kind'])}",
                 code="source.kind",
-                path=f"{path}.kind",
+                path="$.kind",
                 hint=f"known: {', '.join(sorted(KINDS))}",
             )
-        source_id = text(members["id"], f"{path}.id")
+        source_id = text(members["id"], "$.id")
         if not kind.is_id(source_id):
             raise MalformedError(
                 f"{shown(source_id)} is not an id of kind {kind.name}",
                 code="source.id",
-                path=f"{path}.id",
+                path="$.id",
                 hint=kind.id_form,
             )
-        version = integer(members["version"], f"{path}.version")
+        version = integer(members["version"], "$.version")
         if not 1 <= version <= MAX_VERSION:
             raise MalformedError(
                 f"version {version} is not 1 to {MAX_VERSION}",
                 code="source.version",
-                path=f"{path}.version",
+                path="$.version",
             )
         return cls(kind.name, source_id, version)
 
