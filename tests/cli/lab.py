@@ -199,3 +199,10 @@ def copied(home: Path, to: Path) -> Path:
 def app_of(home: Path) -> App:
     """The registry that a command is given."""
     return App(home)
+
+
+def tree(folder: Path) -> list[str]:
+    """Every file under a folder, by its path inside; folders alone do not count."""
+    return sorted(
+        path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()
+    )
