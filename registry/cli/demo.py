@@ -62,5 +62,6 @@ def _throw_away(folder: Path) -> Desk:
         signer="file:",
         passphrase=f"file:{secret}",
     )
-    initialise(app_.home, config, app_.key_store("file:", config), seed=new_seed(), at=now())
+    key_store = app_.key_store("file:", config)
+    initialise(app_.home, config, key_store, seed=new_seed(), at=now())
     return app_.open()

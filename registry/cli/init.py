@@ -55,6 +55,10 @@ def init(
             "prompt:. Never the passphrase itself.",
         ),
     ] = None,
+    key_id: Annotated[
+        str | None,
+        typer.Option("--key-id", help="The first key's id (else REGISTRY-v1-YEAR-MONTH)."),
+    ] = None,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
@@ -77,7 +81,12 @@ def init(
         passphrase=passphrase,
     )
     row, keyset = initialise(
-        app_.home, config, app_.key_store(signer, config), seed=new_seed(), at=now()
+        app_.home,
+        config,
+        app_.key_store(signer, config),
+        key_id=key_id,
+        seed=new_seed(),
+        at=now(),
     )
     digest = keyset.body.digest.hex()
     note(f"made the registry {config.registry_id} in {app_.home}")

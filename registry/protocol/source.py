@@ -32,6 +32,12 @@ _ARXIV_NEW: Final = re.compile(r"([0-9]{2})(0[1-9]|1[0-2])\.([0-9]{4,5})", re.AS
 _ARXIV_OLD: Final = re.compile("[a-z]+(?:-[a-z]+)*/([0-9]{2})(0[1-9]|1[0-2])([0-9]{3})", re.ASCII)
 _ARXIV_VERSION: Final = re.compile("(.+?)v([1-9][0-9]{0,3})", re.ASCII)
 _DOI_PREFIX: Final = "10.48550/arxiv."
+_ARXIV_PREFIXES: Final = (
+    "arxiv:",
+    _DOI_PREFIX,
+    f"doi:{_DOI_PREFIX}",
+    f"https://doi.org/{_DOI_PREFIX}",
+)
 
 
 def _is_arxiv_id(value: str) -> bool:
@@ -57,8 +63,13 @@ def _arxiv_aliases(source_id: str, version: int) -> tuple[tuple[str, str], ...]:
 
 def _arxiv_reference(typed: str) -> tuple[str, int | None] | None:
     rest = typed.lower()
-    for prefix in ("arxiv:", "https://doi.org/", "doi:", _DOI_PREFIX):
-        rest = rest.removeprefix(prefix)
+    for prefix in (
+        "arxiv:",
+        *(f"{form}{_DOI_PREFIX}" for form in ("https://doi.org/", "doi:", "")),
+    ):
+        if rest.startswith(prefix):
+            rest = rest.removeprefix(prefix)
+            break
     version = None
     if found := _ARXIV_VERSION.fullmatch(rest):
         rest, version = found[1], int(found[2])

@@ -1,7 +1,6 @@
 """Init: make a home with its config, store, first key and key set version 1."""
 
 import os
-import shutil
 import tempfile
 from pathlib import Path
 from typing import Final
@@ -10,6 +9,7 @@ import tomli_w
 
 from registry.config import FILE_NAME, Config
 from registry.errors import ConflictError, StoreError
+from registry.protocol import schema
 from registry.protocol.instant import Instant
 from registry.protocol.keyset import MAX_LIFE_DAYS, KeySet, first_keyset
 from registry.services.keys import key_object, next_key_id
@@ -23,25 +23,44 @@ _HEAD: Final = (
 
 
 def initialise(
-    home: Path, config: Config, key_store: KeyStore, *, seed: bytes, at: Instant
+    home: Path,
+    config: Config,
+    key_store: KeyStore,
+    *,
+    seed: bytes,
+    at: Instant,
+    key_id: str | None = None,
 ) -> tuple[KeyRow, KeySet]:
-    """Make the home of a new registry.
+    """Make the home of a new registry, its first key under *key_id* or by the pattern.
 
-    The config and the store are made beside the home's name and put in place
-    last, so that an interrupted init leaves no half home. Raises ConflictError
-    ``home.exists``, StoreError ``home.write``.
+    The store is made aside and put in place whole, then the config: a home has a
+    config or is none. One that an interruption left with its store alone is
+    finished by the same call. Raises ConflictError ``home.exists`` or
+    ``key.exists``, StoreError ``home.write``.
     """
-    if (home / FILE_NAME).exists() or config.store_path.exists():
-        raise ConflictError(
-            f"there is a registry in {home} already",
-            code="home.exists",
-            hint="give another --home; an existing registry is never overwritten",
-        )
-    key_id = next_key_id(config, 0, at)
+    if (home / FILE_NAME).exists():
+        raise _exists(home)
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".init-", dir=home) as staging:
-            return _furnish(home, Path(staging), config, key_store, key_id, seed, at)
+            written = Path(staging) / FILE_NAME
+            _write(written, _HEAD + tomli_w.dumps(_document(config, home)))
+            if config.store_path.exists():
+                row, keyset = _interrupted(home, config, key_store)
+                os.replace(written, home / FILE_NAME)
+                return row, keyset
+            key_id = next_key_id(config, 0, at) if key_id is None else schema.key_id(key_id)
+            public_key = key_store.put(key_id, seed)
+            row = KeyRow(key_id, public_key, "registry", key_store.uri, at)
+            try:
+                keyset = _begin(Path(staging) / "registry.db", config, key_store, row)
+                os.replace(Path(staging) / "registry.db", config.store_path)
+                os.replace(written, home / FILE_NAME)
+            except BaseException:
+                config.store_path.unlink(missing_ok=True)
+                key_store.erase(key_id)
+                raise
+            return row, keyset
     except OSError as error:
         raise StoreError(
             f"cannot make the home {home}: {error.strerror or error}",
@@ -50,35 +69,41 @@ def initialise(
         ) from None
 
 
-def _furnish(
-    home: Path,
-    staging: Path,
-    config: Config,
-    key_store: KeyStore,
-    key_id: str,
-    seed: bytes,
-    at: Instant,
-) -> tuple[KeyRow, KeySet]:
-    (staging / FILE_NAME).write_text(_HEAD + tomli_w.dumps(_document(config, home)), "utf-8")
-    (staging / FILE_NAME).chmod(0o600)
-    public_key = key_store.put(key_id, seed)
-    try:
-        signer = key_store.open(key_id, public_key)
-        key = key_object(config, key_id, public_key, at)
-        keyset = sign_keyset(
-            [signer], first_keyset(config.registry_id, key, at=at, days=MAX_LIFE_DAYS)
-        )
-        row = KeyRow(key_id, public_key, "registry", key_store.uri, at)
-        with Store(staging / "registry.db", create=True) as store:
-            store.begin(config.registry_id, row, keyset)
-        (staging / "registry.db").chmod(0o600)
-        config.store_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        shutil.move(staging / "registry.db", config.store_path)
-        os.replace(staging / FILE_NAME, home / FILE_NAME)
-    except BaseException:
-        key_store.erase(key_id)
-        raise
-    return row, keyset
+def _begin(path: Path, config: Config, key_store: KeyStore, row: KeyRow) -> KeySet:
+    signer = key_store.open(row.key_id, row.public_key)
+    key = key_object(config, row.key_id, row.public_key, row.created_at)
+    body = first_keyset(config.registry_id, key, at=row.created_at, days=MAX_LIFE_DAYS)
+    keyset = sign_keyset([signer], body)
+    with Store(path, create=True) as store:
+        store.begin(config.registry_id, row, keyset)
+    path.chmod(0o600)
+    return keyset
+
+
+def _interrupted(home: Path, config: Config, key_store: KeyStore) -> tuple[KeyRow, KeySet]:
+    """The key and key set of a store whose init ended before its config was written."""
+    with Store(config.store_path) as store:
+        rows, keyset = store.list_keys(), store.find_keyset()
+        if store.registry != config.registry_id or keyset is None or rows[0].uri != key_store.uri:
+            raise _exists(home)
+    key_store.open(rows[0].key_id, rows[0].public_key)
+    return rows[0], keyset
+
+
+def _exists(home: Path) -> ConflictError:
+    return ConflictError(
+        f"there is a registry in {home} already",
+        code="home.exists",
+        hint="give another --home; an existing registry is never overwritten",
+    )
+
+
+def _write(path: Path, text: str) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        os.fchmod(file.fileno(), 0o600)
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _document(config: Config, home: Path) -> dict[str, dict[str, object]]:
