@@ -63,10 +63,7 @@ def _arxiv_aliases(source_id: str, version: int) -> tuple[tuple[str, str], ...]:
 
 def _arxiv_reference(typed: str) -> tuple[str, int | None] | None:
     rest = typed.lower()
-    for prefix in (
-        "arxiv:",
-        *(f"{form}{_DOI_PREFIX}" for form in ("https://doi.org/", "doi:", "")),
-    ):
+    for prefix in _ARXIV_PREFIXES:
         if rest.startswith(prefix):
             rest = rest.removeprefix(prefix)
             break

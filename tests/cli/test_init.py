@@ -63,15 +63,16 @@ def answered(answers: list[str], *arguments: object, home: Path) -> tuple[int, s
 def test_a_home_is_made_with_a_key_in_a_file(pith: Pith, secret: Path, tmp_path: Path) -> None:
     home = tmp_path / "home"
     done = pith("init", *WHERE, *in_file(secret), home=home).fine()
+    made = tree(home)
     desk = App(home).open()
-
     key_id = desk.active_key().key_id
-    assert tree(home) == ["config.toml", f"keys/{key_id}.key", "registry.db"]
+
+    assert made == ["config.toml", f"keys/{key_id}.key", "registry.db"]
     assert done.lines == [desk.keyset().body.digest.hex()]
     assert "there is no recovery key yet" in done.err
     assert desk.signer().public_key == desk.active_key().key
     assert stat.S_IMODE(home.stat().st_mode) == 0o700
-    for name in tree(home):
+    for name in made:
         assert stat.S_IMODE((home / name).stat().st_mode) == 0o600, name
     assert "correct horse" not in (home / "config.toml").read_text() + done.err
 

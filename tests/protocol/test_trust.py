@@ -225,6 +225,20 @@ def test_the_newest_of_two_sets_decides() -> None:
         assert world.failed(read(*pins)) == ("trust.verdicts",)
 
 
+@pytest.mark.parametrize("turn", [1, -1], ids=["one-order", "other-order"])
+def test_two_sets_of_one_version_are_an_equivocation(turn: int) -> None:
+    """Section 10: stop, exit 6; which of them the verifier names first must not matter."""
+    other = REGISTRY.keyset_pin(REGISTRY.entry(status="retiring"), SECOND.entry())
+    report = read(*[SET_PIN, other][::turn])
+
+    assert not report.ok
+    assert isinstance(report.failure, ConflictError)
+
+
+def test_one_set_pinned_twice_is_no_equivocation() -> None:
+    assert read(SET_PIN, replace(SET_PIN, origin="another file")).ok
+
+
 def test_the_set_of_another_registry_decides_nothing() -> None:
     theirs = OTHER_REGISTRY.keyset_pin(OTHER_REGISTRY.entry())
 
