@@ -1,52 +1,59 @@
 """Many records from files: refused lines are told and passed over, the first one's class
 becomes the exit code."""
 
-from collections.abc import Iterator
-from typing import Annotated, TypeAlias
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Annotated, Generic, TypeAlias, TypeVar
 
 import typer
 
 from registry.cli._boundary import complain, exit_code
 from registry.cli._input import documents
+from registry.cli._parallel import mapped
 from registry.errors import PithError
-from registry.protocol.record import Record
 
+T = TypeVar("T")
 AsStrict: TypeAlias = Annotated[
     bool, typer.Option("--strict", help="Stop at the first line that is refused.")
 ]
 
 
-class Batch:
-    """The records of some files; ``exit`` is 0 until one is refused."""
+class Batch(Generic[T]):
+    """What *work* makes of each record of some files; ``exit`` is 0 until one is refused.
 
-    def __init__(self, files: list[str], strict: bool) -> None:
+    With *parallel*, *work* runs on all cores when the input is long.
+    """
+
+    def __init__(
+        self,
+        files: list[str],
+        strict: bool,
+        work: Callable[[bytes], T],
+        *,
+        parallel: bool = False,
+    ) -> None:
         self.files = files
         self.strict = strict
+        self.work = work
+        self.parallel = parallel
         self.exit = 0
 
-    def pages(self, size: int) -> Iterator[list[Record]]:
-        """The accepted records, *size* at a time; those before a failure come first."""
-        page: list[Record] = []
-        for record in self._records():
-            page.append(record)
-            if len(page) == size:
-                yield page
-                page = []
-        if page:
+    def pages(self, size: int) -> Iterator[list[T]]:
+        """The results of accepted records, *size* at a time; those before a failure come first."""
+        results = self._results()
+        while page := list(islice(results, size)):
             yield page
 
-    def _records(self) -> Iterator[Record]:
+    def _results(self) -> Iterator[T]:
         for path in self.files:
             try:
-                for item in documents(path):
-                    try:
-                        record = Record.parse(item.data)
-                    except PithError as error:
-                        self._refuse(error, item.where)
-                        if self.strict:
-                            return
-                    else:
-                        yield record
+                for item, result in mapped(documents(path), self.work, parallel=self.parallel):
+                    if not isinstance(result, PithError):
+                        yield result
+                        continue
+                    self._refuse(result, item.where)
+                    if self.strict:
+                        return
             except PithError as error:  # the file cannot be read, or not to its end
                 self._refuse(error, "")
                 if self.strict:

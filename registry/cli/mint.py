@@ -11,6 +11,7 @@ from registry.cli._options import AsJson, Home, open_desk
 from registry.cli._progress import Progress
 from registry.cli.main import example, group
 from registry.cli.number import described
+from registry.protocol.record import Record
 
 app = group("Mint records.")
 
@@ -35,7 +36,7 @@ def mint(
     from registry.services.mint import finish_interrupted, mint
 
     desk = open_desk(context, home)
-    batch = Batch(files, strict)
+    batch = Batch(files, strict, Record.parse)
     signer = desk.signer()
     if finished := finish_interrupted(desk, signer):
         note(f"finished {finished} mints that were interrupted")

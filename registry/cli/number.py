@@ -8,7 +8,7 @@ from registry.cli import _output
 from registry.cli._batch import AsStrict, Batch
 from registry.cli._options import AsJson
 from registry.cli.main import example, group
-from registry.protocol.canonical import JsonObject
+from registry.protocol.canonical import JsonObject, canonical
 from registry.protocol.record import Record
 
 app = group("Name canonical records.")
@@ -27,14 +27,18 @@ def number(
     Needs no home, key or network. A line that is refused is reported with its
     number and the others go on.
     """
-    batch = Batch(files, strict)
+    batch = Batch(files, strict, _described_line if as_json else _number_line, parallel=True)
     for page in batch.pages(1000):
-        if as_json:
-            for record in page:
-                _output.json_line(described(record))
-        else:
-            _output.lines([str(record.number) for record in page])
+        _output.lines(page)
     return batch.exit
+
+
+def _number_line(data: bytes) -> str:
+    return str(Record.parse(data).number)
+
+
+def _described_line(data: bytes) -> str:
+    return canonical(described(Record.parse(data))).decode()
 
 
 def described(record: Record) -> JsonObject:

@@ -321,7 +321,7 @@ def _check_shape(value: JsonObject, data: bytes, limits: Limits) -> None:
                 child
                 for parent in level
                 for child in (parent.values() if type(parent) is dict else parent)
-                if type(child) is dict or type(child) is list
+                if isinstance(child, (dict, list))
             ]
     if opened + data.count(b",") + 1 > limits.max_values:
         count = sum(1 for _ in _walk(value))

@@ -7,6 +7,7 @@ the vectors that show it. `examine_*` functions run all checks and give a
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Final, Generic, Literal, TypeAlias, TypeVar
 
 from registry.errors import PithError, VerificationError
@@ -133,6 +134,12 @@ class Step(Generic[E_]):
     needs: tuple[str, ...] = ()
 
 
+@cache
+def passed_check(name: str) -> Check:
+    """The check *name*, ok, with nothing to say."""
+    return Check(name, OK)
+
+
 def run_steps(
     examination: E_, steps: Sequence[Step[E_]], before: frozenset[str] = frozenset()
 ) -> tuple[Check, ...]:
@@ -154,5 +161,5 @@ def run_steps(
             checks.append(Check(step.name, FAIL, str(error), error.hint, error))
         else:
             passed.add(step.name)
-            checks.append(Check(step.name, OK, reason or ""))
+            checks.append(Check(step.name, OK, reason) if reason else passed_check(step.name))
     return tuple(checks)

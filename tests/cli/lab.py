@@ -157,7 +157,7 @@ def process(
         capture_output=True,
         timeout=LIMIT,
     )
-    found = Done(done.returncode, done.stdout, done.stderr.decode())
+    found = Done(done.returncode, done.stdout, done.stderr.decode(errors="replace"))
     return checked(found) if prose else found
 
 

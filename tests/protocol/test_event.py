@@ -107,7 +107,6 @@ VALID: Final[dict[str, JsonObject]] = {
     "of-64-kibibytes": sized(64 << 10),
     "signed-at-another-time": written("signature.signed_at", "2026-06-01T12:30:00.000000Z"),
     "verdict-id-text": said("payload.verdict_id", "v-1"),
-    "receipt-signed-later": receipt(put("signed_at", AT.plus(days=1).micro_text)),
     "paper-with-unknown-member": said("payload.graph_snapshot.paper.note", {"any": [1.5, None]}),
 }
 

@@ -786,12 +786,12 @@ def document(events: Events, state: JsonObject) -> bytes:
 def mistaken(name: str, *changes: world.Change) -> tuple[bytes, str, str]:
     """A set of events with the state that a merge with one mistake would make of it."""
     state = world.reseal_state(world.changed(state_of(SETS[name]), *changes))
-    return document(SETS[name], state), "merge.state", "bundle.state"
+    return document(SETS[name], state), "bundle.state", "bundle.state"
 
 
 def as_of(name: str, *events: Event) -> tuple[bytes, str, str]:
     """A set of events with the state of another set."""
-    return document(SETS[name], state_of(events)), "merge.state", "bundle.state"
+    return document(SETS[name], state_of(events)), "bundle.state", "bundle.state"
 
 
 INVALID: Final = {
@@ -892,6 +892,7 @@ def test_a_valid_file(name: str) -> None:
 def test_an_invalid_file(name: str) -> None:
     held, rebuilt = remerged(world.vector("merge", "invalid", name))
 
+    assert world.index_of("merge")["invalid"][name]["check"] == "bundle.state"
     assert canonical(held) != canonical(rebuilt)
     body = {key: member for key, member in held.items() if key != "state_sha256"}
     assert world.reseal_state(body)["state_sha256"] == held["state_sha256"]
