@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Final
+from typing import Final, TextIO
 
 import typer
 
@@ -71,16 +71,19 @@ def guarded(run: Callable[[], int]) -> int:
         note("interrupted")
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        _drop_stdout()
+        drop_broken(sys.stdout)
         return EXIT_INTERRUPTED
     except OSError as error:
         if error.filename is not None:
             raise
-        _drop_stdout()
+        drop_broken(sys.stdout)
         note(f"cannot write the output: {error.strerror} [output.write]")
         return dict(EXITS)[StoreError]
 
 
-def _drop_stdout() -> None:
-    """Point stdout where the interpreter's last flush cannot fail again."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+def drop_broken(stream: TextIO) -> None:
+    """Point a stream that can no longer be written where the last flush cannot fail again."""
+    try:
+        stream.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -91,7 +91,7 @@ def documents(path: str) -> Iterator[Item]:
         head = file.read(limit)
         if path.endswith(".jsonl") or _has_object_lines(head):
             for number, line in enumerate(_lines(head, file, limit), start=1):
-                if not line.isspace():
+                if line.strip():
                     yield Item(label, number, line)
         else:
             yield Item(label, 0, head)

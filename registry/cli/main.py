@@ -12,7 +12,7 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from registry import VERSION
-from registry.cli._boundary import guarded, note
+from registry.cli._boundary import drop_broken, guarded, note
 
 COMMANDS: Final = (
     "init",
@@ -45,6 +45,10 @@ class LazyGroup(TyperGroup):
         command = typer.main.get_command(module.app)
         command.name = cmd_name
         return command
+
+    def invoke(self, ctx: Any) -> int:
+        """Run the command inside the boundary, before Typer's own handling of signals."""
+        return guarded(lambda: super(LazyGroup, self).invoke(ctx) or 0)
 
 
 def group(help_text: str) -> typer.Typer:
@@ -101,20 +105,16 @@ def root(
 def run(arguments: list[str] | None = None, obj: object = None) -> int:
     """Run one command line and give its exit code."""
     command = typer.main.get_command(app)
-
-    def invoke() -> int:
-        try:
-            code = command.main(arguments, prog_name="pith", standalone_mode=False, obj=obj)
-        except TyperException as error:
-            if type(error).__name__ == "NoArgsIsHelpError":
-                sys.stderr.write(f"{error.format_message()}\n")
-                return 2
-            note(f"{error.format_message()} [usage]")
-            note("hint: `pith --help`, or --help after the command, shows what there is")
+    try:
+        code = command.main(arguments, prog_name="pith", standalone_mode=False, obj=obj)
+    except TyperException as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            sys.stderr.write(f"{error.format_message()}\n")
             return 2
-        return code if isinstance(code, int) else 0
-
-    return guarded(invoke)
+        note(f"{error.format_message()} [usage]")
+        note("hint: `pith --help`, or --help after the command, shows what there is")
+        return 2
+    return code if isinstance(code, int) else 0
 
 
 def main() -> NoReturn:
@@ -124,4 +124,6 @@ def main() -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    sys.exit(run())
+    code = run()
+    drop_broken(sys.stderr)
+    sys.exit(code)
