@@ -105,16 +105,20 @@ def root(
 def run(arguments: list[str] | None = None, obj: object = None) -> int:
     """Run one command line and give its exit code."""
     command = typer.main.get_command(app)
-    try:
-        code = command.main(arguments, prog_name="pith", standalone_mode=False, obj=obj)
-    except TyperException as error:
-        if type(error).__name__ == "NoArgsIsHelpError":
-            sys.stderr.write(f"{error.format_message()}\n")
+
+    def start() -> int:
+        try:
+            code = command.main(arguments, prog_name="pith", standalone_mode=False, obj=obj)
+        except TyperException as error:
+            if type(error).__name__ == "NoArgsIsHelpError":
+                sys.stderr.write(f"{error.format_message()}\n")
+                return 2
+            note(f"{error.format_message()} [usage]")
+            note("hint: `pith --help`, or --help after the command, shows what there is")
             return 2
-        note(f"{error.format_message()} [usage]")
-        note("hint: `pith --help`, or --help after the command, shows what there is")
-        return 2
-    return code if isinstance(code, int) else 0
+        return code if isinstance(code, int) else 0
+
+    return guarded(start)
 
 
 def main() -> NoReturn:

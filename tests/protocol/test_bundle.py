@@ -203,6 +203,12 @@ INVALID: Final[dict[str, Case]] = {
         seal="events",
         more=("event.subject", "bundle.events"),
     ),
+    "record-in-the-body-is-not-that-of-the-event": case(
+        "bundle.canonical_sha256",
+        "bundle.canonical_sha256",
+        put("canonical_record.metadata.license", ""),
+        more=("bundle.pith_number", "bundle.aliases", "bundle.record_created"),
+    ),
     "record-with-unknown-member": case(
         "bundle.record", "schema.members", put("canonical_record.note", "x")
     ),
