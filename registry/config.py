@@ -26,6 +26,7 @@ MINT_BATCH: Final = 1000
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _DURATION: Final = re.compile("([0-9]{1,6})([smhd])", re.ASCII)
 _SECRET_NAME: Final = re.compile("password|passwd|secret|seed|private|token|^pin$", re.IGNORECASE)
+_SECRET_URL: Final = re.compile("://[^@]*:[^@]*@|password *=|passwd *=|secret *=", re.IGNORECASE)
 _PASSPHRASE: Final = re.compile("credential:.+|file:/.+|prompt:")
 _STORE: Final = re.compile("sqlite:(?!//)[^?#]+")
 _KEY_PATTERN: Final = re.compile(r"(?:[a-z0-9.-]|\{n\}|\{yyyy\}|\{mm\})+")
@@ -123,9 +124,10 @@ def _refuse_secrets(value: object, name: str) -> None:
     elif name == "passphrase":
         if not (isinstance(value, str) and _PASSPHRASE.fullmatch(value)):
             raise _secret(name)
-    elif _SECRET_NAME.search(name) or (
-        isinstance(value, str) and re.search("://[^/@]*:[^/@]*@|password=", value)
-    ):
+    elif isinstance(value, list):
+        for item in value:
+            _refuse_secrets(item, name)
+    elif _SECRET_NAME.search(name) or (isinstance(value, str) and _SECRET_URL.search(value)):
         raise _secret(name)
 
 

@@ -42,6 +42,9 @@ def add_event(
     place that an interrupted command claimed is finished first.
     """
     while True:
+        # The head is read before the events: when it has not moved by the time the place is
+        # claimed, no event came after those that were read.
+        head = desk.store.find_head(record.number.suffix, desk.registry)
         mine = [
             event
             for event in merged(desk, record.number).current
@@ -49,7 +52,6 @@ def add_event(
         ]
         if mine and canonical(mine[-1].body.payload) == canonical(payload):
             return mine[-1], False
-        head = desk.store.find_head(record.number.suffix, desk.registry)
         body = EventBody(
             event_type=event_type,
             subject=record.number,

@@ -167,9 +167,7 @@ IN_A_HOME = (
 
 
 @pytest.mark.parametrize("command", IN_A_HOME)
-def test_no_home(
-    pith: Pith, record_file: Path, tmp_path: Path, command: tuple[str, ...]
-) -> None:
+def test_no_home(pith: Pith, record_file: Path, tmp_path: Path, command: tuple[str, ...]) -> None:
     line = [record_file if part == "FILE" else part for part in command]
 
     done = pith(*line, home=tmp_path / "nowhere").refused(2, "config.home")
@@ -351,8 +349,16 @@ def test_init_on_a_full_disk_makes_nothing(small_disk: Path, tmp_path: Path) -> 
     secret = tmp_path / "secret"
     secret.touch(mode=0o600)
     secret.write_text("correct horse")
-    options = ("--registry", "lab.example", "--base-url", "https://lab.example", "--signer",
-               "file:", "--passphrase", f"file:{secret}")
+    options = (
+        "--registry",
+        "lab.example",
+        "--base-url",
+        "https://lab.example",
+        "--signer",
+        "file:",
+        "--passphrase",
+        f"file:{secret}",
+    )
     (small_disk / "filler").write_bytes(bytes(340 << 10))
 
     one_refusal(process("init", *options, home=small_disk / "home"), 8)
@@ -362,9 +368,7 @@ def test_init_on_a_full_disk_makes_nothing(small_disk: Path, tmp_path: Path) -> 
     process("init", *options, home=small_disk / "home").fine()
 
 
-def test_an_output_file_on_a_full_disk_is_not_half_written(
-    stocked: Path, small_disk: Path
-) -> None:
+def test_an_output_file_on_a_full_disk_is_not_half_written(stocked: Path, small_disk: Path) -> None:
     (small_disk / "bundle.json").write_text("the old one")
     (small_disk / "filler").write_bytes(bytes(392 << 10))
     build = ("bundle", "build", "arxiv:2401.00001", "-o", small_disk / "bundle.json")
@@ -406,9 +410,7 @@ def test_a_full_device_as_stdout(stocked: Path, record_file: Path, tmp_path: Pat
         assert "Exception ignored" not in prose
 
 
-def test_a_mint_whose_numbers_could_not_be_printed_is_kept(
-    home: Path, record_file: Path
-) -> None:
+def test_a_mint_whose_numbers_could_not_be_printed_is_kept(home: Path, record_file: Path) -> None:
     assert to("/dev/full", "mint", record_file, home=home)[0] == 8
 
     (receipt,) = receipts(home)[record().number.suffix]

@@ -20,9 +20,7 @@ ADD = ("event", "add", "graph-snapshot", PAPER, "--title", TITLE, "--abstract", 
 # -- receipts ------------------------------------------------------------------
 
 
-def test_a_receipt_is_shown_listed_and_exported(
-    pith: Pith, stocked: Path, tmp_path: Path
-) -> None:
+def test_a_receipt_is_shown_listed_and_exported(pith: Pith, stocked: Path, tmp_path: Path) -> None:
     shown = pith("receipt", "show", PAPER, home=stocked).fine().object
     exported = pith("receipt", "export", PAPER, home=stocked).fine().out
     file = tmp_path / "receipt.json"
@@ -54,8 +52,9 @@ def test_the_list_for_people_has_a_line_a_record(pith: Pith, stocked: Path) -> N
 def test_a_snapshot_is_chained_to_the_mint_and_says_what_it_was_given(
     pith: Pith, stocked: Path
 ) -> None:
-    done = pith(*ADD, "--authors", "B. Other and A. Author", "--headline", "Names!", "--json",
-                home=stocked).fine()
+    done = pith(
+        *ADD, "--authors", "B. Other and A. Author", "--headline", "Names!", "--json", home=stocked
+    ).fine()
     event = done.object["event"]
     listed = pith("event", "list", PAPER, "--json", home=stocked).fine().objects
     snapshot = event["payload"]["graph_snapshot"]
@@ -175,9 +174,7 @@ def test_the_state_is_the_one_in_the_bundle(pith: Pith, stocked: Path) -> None:
     assert state.object["event_count"] == state.object["valid_event_count"] == 2
 
 
-def test_a_bundle_is_one_line_without_a_newline(
-    pith: Pith, stocked: Path, tmp_path: Path
-) -> None:
+def test_a_bundle_is_one_line_without_a_newline(pith: Pith, stocked: Path, tmp_path: Path) -> None:
     file = tmp_path / "bundle.json"
     printed = pith("bundle", "build", PAPER, home=stocked).fine().out
     pith("bundle", "build", PAPER, "-o", file, home=stocked).fine()
@@ -208,9 +205,7 @@ def test_the_links_of_a_bundle_stand_on_the_configured_base(pith: Pith, stocked:
 EXPORT = ("receipt", "export", PAPER, "-o")
 
 
-def test_a_file_that_is_there_is_replaced_whole(
-    pith: Pith, stocked: Path, tmp_path: Path
-) -> None:
+def test_a_file_that_is_there_is_replaced_whole(pith: Pith, stocked: Path, tmp_path: Path) -> None:
     file = tmp_path / "receipt.json"
     file.write_bytes(b"x" * 100_000)
     pith(*EXPORT, file, home=stocked).fine()

@@ -35,9 +35,7 @@ def _batched(home: Path) -> Path:
 
 def claims(home: Path) -> dict[str, int]:
     """The time of every open claim."""
-    return {
-        subject: at for subject, at in rows(home, "SELECT subject, at FROM intents")
-    }
+    return {subject: at for subject, at in rows(home, "SELECT subject, at FROM intents")}
 
 
 def wait_for(process: "subprocess.Popen[bytes]", ready: Callable[[], bool]) -> None:
@@ -67,9 +65,11 @@ def assert_whole(home: Path, count: int = COUNT) -> None:
     assert rows(home, "SELECT count(*) FROM intents") == [(0,)]
     assert rows(home, "SELECT count(*) FROM heads") == [(count,)]
     assert rows(home, "SELECT count(*) FROM records") == [(count,)]
-    assert rows(
-        home, "SELECT kind, count(*) FROM signatures GROUP BY kind ORDER BY kind"
-    ) == [("event", count), ("keyset", 1), ("receipt", count)]
+    assert rows(home, "SELECT kind, count(*) FROM signatures GROUP BY kind ORDER BY kind") == [
+        ("event", count),
+        ("keyset", 1),
+        ("receipt", count),
+    ]
     assert rows(
         home,
         "SELECT count(*) FROM events e JOIN signatures s ON s.digest = e.event_id "
@@ -99,8 +99,9 @@ def test_a_mint_that_is_killed_again_and_again_is_finished_by_the_next(
     ]
     interrupted = 0
     for moment in moments:
-        running = start("mint", many, home=batched, stdout=subprocess.DEVNULL,
-                        stderr=subprocess.DEVNULL)
+        running = start(
+            "mint", many, home=batched, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         wait_for(running, moment)
         running.kill()
         assert running.wait(timeout=10) == -signal.SIGKILL
@@ -152,8 +153,9 @@ def test_ctrl_c_ends_quietly_and_the_next_mint_goes_on(
 
 def test_a_terminated_mint_can_be_made_again(batched: Path, many: Path) -> None:
     minted = counter(batched, "events")
-    running = start("mint", many, home=batched, stdout=subprocess.DEVNULL,
-                    stderr=subprocess.DEVNULL)
+    running = start(
+        "mint", many, home=batched, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     wait_for(running, lambda: minted() >= BATCH)
     running.terminate()
     assert running.wait(timeout=20) != 0
@@ -194,8 +196,16 @@ def test_two_snapshots_of_one_record_at_once(batched: Path, record_file: Path) -
     process("mint", record_file, home=batched).fine()
     add = ("event", "add", "graph-snapshot", "arxiv:2401.00001", "--title", "On Names")
     running = [
-        start(*add, "--abstract", "We name.", "--headline", f"number {i}", home=batched,
-              stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        start(
+            *add,
+            "--abstract",
+            "We name.",
+            "--headline",
+            f"number {i}",
+            home=batched,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
         for i in range(8)
     ]
     ended = [each.communicate(timeout=60) for each in running]
@@ -219,8 +229,7 @@ def test_two_snapshots_of_one_record_at_once(batched: Path, record_file: Path) -
 def test_a_writer_that_waits_for_another(home: Path, record_file: Path) -> None:
     other = apsw.Connection(str(home / "registry.db"), flags=apsw.SQLITE_OPEN_READWRITE)
     other.execute("BEGIN IMMEDIATE")
-    running = start("mint", record_file, home=home, stdout=subprocess.PIPE,
-                    stderr=subprocess.PIPE)
+    running = start("mint", record_file, home=home, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     time.sleep(1.0)
     assert running.poll() is None
     other.execute("ROLLBACK")
@@ -230,4 +239,3 @@ def test_a_writer_that_waits_for_another(home: Path, record_file: Path) -> None:
 
     assert running.returncode == 0
     assert out.decode().strip() == str(record().number)
-

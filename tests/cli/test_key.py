@@ -36,9 +36,7 @@ def test_the_key_set_is_the_one_that_verifies(pith: Pith, home: Path, tmp_path: 
     assert json.loads(file.read_bytes())["registry"] == "lab.example"
 
 
-def test_a_new_key_is_made_and_signs_nothing_yet(
-    pith: Pith, home: Path, record_file: Path
-) -> None:
+def test_a_new_key_is_made_and_signs_nothing_yet(pith: Pith, home: Path, record_file: Path) -> None:
     first = App(home).open().active_key().key_id
     done = pith("key", "create", "--json", home=home).fine()
     key_id = done.object["key_id"]
@@ -46,8 +44,10 @@ def test_a_new_key_is_made_and_signs_nothing_yet(
     assert key_id != first
     assert key_id.startswith("lab-v2-")
     assert "signs nothing" in done.err
-    assert {row["key_id"]: row["status"] for row in
-            pith("key", "list", "--json", home=home).fine().objects} == {
+    assert {
+        row["key_id"]: row["status"]
+        for row in pith("key", "list", "--json", home=home).fine().objects
+    } == {
         first: "active",
         key_id: "not in the key set",
     }
@@ -56,9 +56,7 @@ def test_a_new_key_is_made_and_signs_nothing_yet(
     assert pith("key", "show", key_id, home=home).fine().object["key_id"] == key_id
 
 
-def test_a_key_with_a_chosen_id_in_a_chosen_folder(
-    pith: Pith, home: Path, tmp_path: Path
-) -> None:
+def test_a_key_with_a_chosen_id_in_a_chosen_folder(pith: Pith, home: Path, tmp_path: Path) -> None:
     folder = tmp_path / "elsewhere"
     done = pith("key", "create", "--id", "spare-1", "--signer", f"file:{folder}", home=home).fine()
 

@@ -36,9 +36,7 @@ SUFFIX = NUMBER.suffix
         "https://doi.org/10.48550/arXiv.2401.00001",
     ],
 )
-def test_every_generous_spelling_finds_the_record(
-    pith: Pith, stocked: Path, typed: str
-) -> None:
+def test_every_generous_spelling_finds_the_record(pith: Pith, stocked: Path, typed: str) -> None:
     assert pith("record", "show", typed, home=stocked).fine().out == record().canonical + b"\n"
 
 
@@ -54,9 +52,7 @@ def test_an_arxiv_id_is_its_latest_version(pith: Pith, stocked: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [SUFFIX, SUFFIX[:8]])
-def test_a_wrong_year_is_refused_with_the_right_one(
-    pith: Pith, stocked: Path, suffix: str
-) -> None:
+def test_a_wrong_year_is_refused_with_the_right_one(pith: Pith, stocked: Path, suffix: str) -> None:
     done = pith("record", "show", f"pith:2023:{suffix}", home=stocked).refused(5, "number.year")
 
     assert f"pith: hint: the number is {NUMBER}" in done.errors

@@ -38,9 +38,7 @@ def test_json_has_names_receipt_and_newness(pith: Pith, home: Path, record_file:
     }
     assert (first.pop("new"), again.pop("new")) == (True, False)
     assert first == again
-    verify_receipt(
-        Receipt.from_json(first["receipt"]), record(), App(home).open().active_key().key
-    )
+    verify_receipt(Receipt.from_json(first["receipt"]), record(), App(home).open().active_key().key)
 
 
 def test_the_same_record_twice_in_one_input(pith: Pith, home: Path, tmp_path: Path) -> None:

@@ -153,9 +153,7 @@ def test_a_paper_that_is_not_in_its_form(pith: Pith, tmp_path: Path, data: bytes
 
 
 @pytest.mark.parametrize("value", [None, 1, "cs.DL", [], [1], {}])
-def test_categories_that_are_no_list_of_names(
-    pith: Pith, tmp_path: Path, value: object
-) -> None:
+def test_categories_that_are_no_list_of_names(pith: Pith, tmp_path: Path, value: object) -> None:
     file = tmp_path / "paper.json"
     file.write_text(json.dumps(PAPER | {"categories": value}))
 
@@ -172,9 +170,9 @@ def test_an_absent_file(pith: Pith, tmp_path: Path) -> None:
 def test_a_text_file_that_is_not_utf8(pith: Pith, tmp_path: Path) -> None:
     (tmp_path / "title").write_bytes(b"caf\xe9")
 
-    pith(
-        "record", "build", *build(pith, title=None), "--title-file", tmp_path / "title"
-    ).refused(3, "file.utf8")
+    pith("record", "build", *build(pith, title=None), "--title-file", tmp_path / "title").refused(
+        3, "file.utf8"
+    )
 
 
 def test_an_argument_that_is_not_utf8(pith: Pith) -> None:

@@ -327,9 +327,7 @@ def test_a_receipt_with_its_record(
     pith("verify", "-q", file, "--record", tmp_path / "no", home=stocked).refused(5, "file.absent")
 
 
-def test_a_record_goes_with_a_receipt_only(
-    pith: Pith, seed: Path, record_file: Path
-) -> None:
+def test_a_record_goes_with_a_receipt_only(pith: Pith, seed: Path, record_file: Path) -> None:
     pith("verify", "-q", seed, "--record", record_file).refused(2, "verify.record")
 
 
@@ -372,9 +370,7 @@ def test_openssl_checks_each_signature_of_the_seed_as_explained(
     assert {path.name for path in tmp_path.iterdir()} == {"seed.json", "explained.sh"}
 
 
-def test_openssl_refuses_a_message_that_was_changed(
-    pith: Pith, seed: Path, tmp_path: Path
-) -> None:
+def test_openssl_refuses_a_message_that_was_changed(pith: Pith, seed: Path, tmp_path: Path) -> None:
     needs("openssl")
     lines = pith("verify", "--explain", "--quiet", seed).fine().out.splitlines()
     at = next(i for i, line in enumerate(lines) if b'"$d/message" <<' in line) + 1
