@@ -26,5 +26,5 @@ def build(context: typer.Context, number: Number, output: Output = None, home: H
 
     desk = open_desk(context, home)
     record = find_record(desk, number)
-    bundle = build_bundle(desk, desk.signer(), record, at=desk.clock())
+    bundle = build_bundle(desk, desk.signer(desk.clock()), record, at=desk.clock())
     _output.document(bundle.to_bytes(), output)

@@ -60,7 +60,7 @@ def graph_snapshot(
     paper = Paper(title=title, abstract=text, authors=authors, headline=headline)
     desk = open_desk(context, home)
     record = find_record(desk, number)
-    event, new = add_graph_snapshot(desk, desk.signer(), record, paper, at=desk.clock())
+    event, new = add_graph_snapshot(desk, desk.signer(desk.clock()), record, paper, at=desk.clock())
     if not new:
         note("the current snapshot says the same: nothing was signed")
     if as_json:

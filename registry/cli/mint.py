@@ -6,11 +6,12 @@ import typer
 
 from registry.cli import _output
 from registry.cli._batch import AsStrict, Batch
-from registry.cli._boundary import note
+from registry.cli._boundary import complain, exit_code, note
 from registry.cli._options import AsJson, Home, open_desk
 from registry.cli._progress import Progress
 from registry.cli.main import example, group
 from registry.cli.number import described
+from registry.errors import PithError
 from registry.protocol.record import Record
 
 app = group("Mint records.")
@@ -37,9 +38,16 @@ def mint(
 
     desk = open_desk(context, home)
     batch = Batch(files, strict, Record.parse)
-    signer = desk.signer()
-    if finished := finish_interrupted(desk, signer):
-        note(f"finished {finished} mints that were interrupted")
+    signer = desk.signer(desk.clock())
+    finished = 0
+    for outcome in finish_interrupted(desk, signer):
+        if isinstance(outcome, PithError):
+            complain(outcome, "a claim of an interrupted command stays open: ")
+            batch.exit = batch.exit or exit_code(outcome)
+        else:
+            finished += 1
+    if finished:
+        note(f"finished {finished} that were interrupted")
     new = old = 0
     with Progress("minted") as progress:
         for page in batch.pages(desk.config.mint_batch):

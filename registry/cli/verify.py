@@ -132,7 +132,8 @@ def _own(app_: "App", *, required: bool) -> list[Pin]:
 
 
 def _pin(text: str) -> Pin:
-    if "=" in text and not Path(text).exists():
+    # By its form alone: a file of that name in the current folder must not stand in for it.
+    if "=" in text and "/" not in text:
         return KeyPin.parse_pair(text)
     return _pin_file(text)
 

@@ -193,10 +193,13 @@ class ReceiptExamination(_Trusted):
         )
 
     def _registries(self) -> list[str]:
-        named = self.terms.registry
-        if named is not None:
-            return [named]
-        return sorted({pin.registry or "" for pin in self.terms.pins})
+        if self.terms.registry is not None:
+            return [self.terms.registry]
+        # A key set alone decides about its registry (decision 0005): sets are asked first.
+        pins = self.terms.pins
+        sets = sorted({pin.registry for pin in pins if isinstance(pin, KeySetPin)})
+        named = sorted({pin.registry for pin in pins if pin.registry is not None})
+        return [*sets, *named, ""]
 
     def signature(self) -> None:
         """The signature over the record's digest."""

@@ -307,19 +307,29 @@ def check_keys(body: KeySetBody) -> None:
             raise MismatchError(
                 f"key {entry.key_id} is compromised and not revoked", code="keyset.keys"
             )
-    active = [entry.key_id for entry in body.entries if _is_active_registry(entry)]
+        if entry.retired_at is not None and (
+            entry.status in ("announced", "active") or entry.retired_at < entry.valid_from
+        ):
+            raise MismatchError(
+                f"key {entry.key_id} is {entry.status} with retired_at "
+                f"{entry.retired_at.seconds}, valid from {entry.valid_from.seconds}",
+                code="keyset.keys",
+            )
+    active = [entry.key_id for entry in body.active("registry")]
     if len(active) > 1:
         raise VerificationError(
             f"more than one active registry key: {', '.join(active)}", code="keyset.keys"
         )
-    if not active and not any(
-        e.usage == "registry" and e.status == "revoked" for e in body.entries
-    ):
+    if not active and not any(_revoked_without_successor(entry) for entry in body.entries):
         raise VerificationError("no active registry key", code="keyset.keys")
 
 
-def _is_active_registry(entry: KeyEntry) -> bool:
-    return entry.usage == "registry" and entry.status == "active"
+def _revoked_without_successor(entry: KeyEntry) -> bool:
+    return (
+        entry.usage == "registry"
+        and entry.status == "revoked"
+        and entry.successor_key_sha256 is None
+    )
 
 
 def check_threshold(body: KeySetBody) -> None:
@@ -356,6 +366,8 @@ def check_signatures(keyset: KeySet) -> None:
     message = keyset_message(keyset.body)
     signed: set[bytes] = set()
     by_id = {e.key_id: e.object for e in keyset.body.entries if e.object is not None}
+    if not keyset.signatures and keyset.body.version > 1:  # a first set wants possession
+        raise VerificationError("nobody has signed the key set", code="keyset.signatures")
     for signature in keyset.signatures:
         found = by_id.get(signature.key_id)
         if found is None or found.key.fingerprint != signature.fingerprint:

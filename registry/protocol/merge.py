@@ -162,13 +162,14 @@ def _identities(
                 valid[copy.identity] = copy
         else:
             kept = failed.get(copy.identity)
-            if kept is None or _reached(copy) > _reached(kept):
+            if kept is None or _best(copy) > _best(kept):
                 failed[copy.identity] = copy
     return valid, tuple(failed[identity] for identity in sorted(failed.keys() - valid.keys()))
 
 
-def _reached(copy: Examined) -> int:
-    return EVENT_CHECKS.index(copy.failed) if copy.failed else len(EVENT_CHECKS)
+def _best(copy: Examined) -> tuple[int, bytes]:
+    """The furthest reason first; among equals the copy does not depend on the order."""
+    return (EVENT_CHECKS.index(copy.failed or EVENT_CHECKS[0]), copy.canonical)
 
 
 def _ordered(valid: Mapping[str, Event]) -> list[Event]:

@@ -76,7 +76,7 @@ class Receipt:
             ("signature_status", SIGNATURE_STATUS),
         ):
             schema.constant(members[name], wanted, f"{path}.{name}")
-        if not members["builder_version"]:
+        if members["builder_version"] == "":
             raise MalformedError(
                 "builder_version is empty", code="schema.length", path=f"{path}.builder_version"
             )

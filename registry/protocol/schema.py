@@ -9,6 +9,7 @@ says where. Parsers of documents give these codes their own document's name in
 import base64
 import binascii
 import re
+from collections.abc import Iterable
 from typing import Final
 
 from registry.errors import MalformedError, shown
@@ -77,6 +78,20 @@ def integer(value: Json, path: str) -> int:
     if type(value) is not int:
         raise wrong_type(value, "an integer", path)
     return value
+
+
+def fraction_for_integer(value: Json, wanted: Json, path: str) -> str | None:
+    """Where *value* has a fraction or exponent and *wanted*, which has the same canonical
+    bytes, an integer: 2.0 is written as 2, and is no integer all the same (J9)."""
+    if type(wanted) is int:
+        return None if type(value) is int else path
+    parts: Iterable[tuple[str, Json, Json]] = ()
+    if type(wanted) is dict:
+        parts = ((f".{name}", value[name], member) for name, member in wanted.items())
+    elif type(wanted) is list:
+        parts = ((f"[{i}]", value[i], item) for i, item in enumerate(wanted))
+    found = (fraction_for_integer(v, w, path + step) for step, v, w in parts)
+    return next((place for place in found if place is not None), None)
 
 
 def array(value: Json, path: str) -> list[Json]:
@@ -157,6 +172,8 @@ def micros(value: Json, path: str) -> Instant:
 def base64_text(value: Json, path: str, *, limit: int = MAX_TEXT * 16) -> bytes:
     """Bytes of any length in the one base64 spelling that re-encodes to itself."""
     found = text(value, path, limit=limit)
+    if not found:
+        raise MalformedError("no bytes in base64", code="schema.base64", path=path)
     return base64_bytes(found, len(found) // 4 * 3 - found[-2:].count("="), path)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final, Self, TypeAlias
 
 from registry.errors import (
+    ConflictError,
     MalformedError,
     MismatchError,
     UntrustedKeyError,
@@ -201,6 +202,16 @@ def anchor(pins: Iterable[Pin], registry: str) -> Anchor:
         )
     sets = [pin.keyset for pin in mine if isinstance(pin, KeySetPin)]
     newest = max(sets, key=lambda keyset: keyset.body.version, default=None)
+    for keyset in sets:
+        body = keyset.body
+        if newest and (body.version, body.digest) == (newest.body.version, newest.body.digest):
+            continue
+        if newest and body.version == newest.body.version:
+            raise ConflictError(
+                f"two pinned key sets of {shown(registry)} are version {body.version} and differ",
+                code="keyset.fork",
+                hint="trust neither; keep both files, they are evidence, and ask the registry",
+            )
     return Anchor(
         registry,
         newest,

@@ -9,6 +9,7 @@ from registry.protocol.record import Record
 from registry.services.desk import Desk
 from registry.services.find import merged
 from registry.services.mint import BUILDER_VERSION, finish
+from registry.signing.documents import check_event
 from registry.signing.signer import Signer
 from registry.store.store import Intent, event_bytes
 
@@ -62,6 +63,7 @@ def add_event(
             supersedes=tuple(sorted(event.event_id for event in mine)),
             prev_event=head,
         )
+        check_event(body, at)
         wanted = canonical(body.to_json())
         claim = desk.store.claim(
             Intent(record.number.suffix, event_bytes(head), at, wanted), desk.registry

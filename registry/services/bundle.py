@@ -2,6 +2,7 @@
 
 from registry.errors import StoreError
 from registry.protocol.bundle import Bundle, bundle_body, mirror_hint, source_aliases
+from registry.protocol.bundle_checks import examine_bundle
 from registry.protocol.canonical import JsonObject
 from registry.protocol.event_types import RECORD_CREATED
 from registry.protocol.instant import Instant
@@ -9,6 +10,7 @@ from registry.protocol.keys import KeyObject
 from registry.protocol.merge import Merged
 from registry.protocol.receipt import Receipt
 from registry.protocol.record import Record
+from registry.protocol.trust import KeySetPin, Terms
 from registry.services.desk import Desk
 from registry.services.find import merged
 from registry.signing.documents import sign_bundle
@@ -39,6 +41,8 @@ def build_bundle(desk: Desk, signer: Signer, record: Record, *, at: Instant) -> 
         built_at=at.whole,
     )
     bundle = sign_bundle(signer, body, registry=desk.registry, signed_at=at)
+    readers = Terms((KeySetPin(desk.keyset(), "this registry's key set"),), at)
+    examine_bundle(bundle.to_bytes(), readers).require()
     desk.store.add_bundle(bundle)
     return bundle
 

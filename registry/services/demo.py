@@ -39,7 +39,7 @@ def mint_published(say: Say, desk: Desk) -> None:
     """Mint the real records and compare each number with the published one."""
     facts = [fact for fact in data.published_records() if "canonical_record" in fact]
     records = [Record.parse(canonical(fact["canonical_record"])) for fact in facts]
-    minted = mint(desk, desk.signer(), records, at=desk.clock())
+    minted = mint(desk, desk.signer(desk.clock()), records, at=desk.clock())
     for fact, item in zip(facts, minted, strict=True):
         if str(item.record.number) != fact["pith_number"]:
             raise VerificationError(
@@ -49,7 +49,7 @@ def mint_published(say: Say, desk: Desk) -> None:
     for item in minted[:3]:
         say(f"  {item.record.number}  {item.record.source.kind}:{item.record.source.id}")
     say(f"  … {len(minted)} real records minted, every number equal to the published one")
-    again = mint(desk, desk.signer(), records, at=desk.clock())
+    again = mint(desk, desk.signer(desk.clock()), records, at=desk.clock())
     kept = sum(not item.new for item in again)
     say(f"  minted again: {kept} of {len(again)} kept their number and receipt")
 
@@ -65,7 +65,7 @@ def bundle_own(desk: Desk) -> bytes:
         cross_cats=(),
         submitted_at=Instant.parse_seconds("2024-01-01T12:00:00Z"),
     )
-    signer = desk.signer()
+    signer = desk.signer(desk.clock())
     mint(desk, signer, [record], at=desk.clock())
     paper = Paper(title=_TITLE, abstract=_ABSTRACT, authors="Ada Example and Bo Sample")
     add_graph_snapshot(desk, signer, record, paper, at=desk.clock())

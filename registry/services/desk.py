@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from registry.config import Config
 from registry.errors import ConflictError, KeyUnavailableError
@@ -11,6 +12,9 @@ from registry.protocol.keys import KeyObject
 from registry.protocol.keyset import KeySet
 from registry.signing.signer import KeyStore, Signer
 from registry.store.store import KeyRow, Store
+
+MAX_BACKWARDS: Final = 60
+"""Seconds by which a clock may be set back without stopping a registry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,18 +65,37 @@ class Desk:
         """Where one of our keys is."""
         return next((row for row in self.store.list_keys() if row.key_id == key_id), None)
 
-    def signer(self) -> Signer:
+    def signer(self, at: Instant) -> Signer:
         """The signer of the active key, its public key compared with the key set's.
 
-        Raises KeyUnavailableError with the reason the key store gives.
+        *at* is the time of what it will sign. Raises KeyUnavailableError with the
+        reason the key store gives, and ConflictError ``clock.backwards`` for a time
+        before the last signature or before the key was valid: what is signed is
+        signed once, and with such a time no reader would ever take it.
         """
         active = self.active_key()
+        self.check_clock(at)
         row = self.find_key(active.key_id)
         if row is None:
             raise KeyUnavailableError(
                 f"nothing is known of where {active.key_id} is", code="key.unknown"
             )
         return self.key_store(row.uri).open(active.key_id, active.key)
+
+    def check_clock(self, at: Instant) -> None:
+        """Raise ConflictError ``clock.backwards`` when *at* is before what was signed."""
+        last = self.store.last_signed_at()
+        entries = [e.valid_from for e in self.keyset().body.active("registry")]
+        for what, moment in (
+            ("the last signature was made", last and last.plus(seconds=-MAX_BACKWARDS)),
+            ("the key is valid from", max(entries, default=None)),
+        ):
+            if moment is not None and at < moment:
+                raise ConflictError(
+                    f"the clock says {at.seconds}, {what} {moment.seconds}",
+                    code="clock.backwards",
+                    hint="set the clock; nothing was signed",
+                )
 
     def signer_ref(self, signer: Signer) -> SignerRef:
         """The ``signer`` member of an event that *signer* makes for this registry."""

@@ -1,11 +1,11 @@
 """Mint: a canonical record becomes a number, a receipt and a record_created event."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from registry import VERSION
-from registry.errors import StoreError
+from registry.errors import PithError, StoreError
 from registry.protocol.event import Event, EventBody
 from registry.protocol.event_types import ATTESTATION_STATE, RECORD_CREATED
 from registry.protocol.instant import Instant
@@ -57,14 +57,19 @@ def mint(desk: Desk, signer: Signer, records: Sequence[Record], *, at: Instant) 
     return minted
 
 
-def finish_interrupted(desk: Desk, signer: Signer) -> int:
-    """Sign and store what an interruption left claimed; gives how many there were."""
-    finished = 0
-    while intents := desk.store.intents():
-        for intent in intents:
-            finish(desk, signer, intent)
-        finished += len(intents)
-    return finished
+def finish_interrupted(desk: Desk, signer: Signer) -> Iterator[Event | PithError]:
+    """Sign and store what interruptions left claimed, one at a time.
+
+    Gives each event, or why it could not be made: one claim that fails does not
+    stop the others.
+    """
+    last: Intent | None = None
+    while intents := desk.store.intents(after=last):
+        for last in intents:
+            try:
+                yield finish(desk, signer, last)
+            except PithError as error:
+                yield error
 
 
 def finish(desk: Desk, signer: Signer, intent: Intent) -> Event:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from registry.errors import KeyUnavailableError, MalformedError, MismatchError
 from registry.protocol.bundle import Bundle, BundleBody, bundle_message
 from registry.protocol.bundle_checks import examine_bundle
-from registry.protocol.canonical import canonical, read_json
+from registry.protocol.canonical import LARGE, canonical, read_json
 from registry.protocol.event import Event, EventBody, Signature, event_message
 from registry.protocol.event_checks import examine_event
 from registry.protocol.instant import Instant
@@ -77,21 +77,29 @@ def sign_event(signer: Signer, body: EventBody, *, signed_at: Instant) -> Event:
             code="signing.signer",
         )
     message = event_message(again)
-    event = Event(
-        body=again,
-        signature=Signature(
-            signer.key_id,
-            signer.public_key.fingerprint,
-            _sign_digest(signer, message),
-            signed_at,
-        ),
-        sha256=message.hex(),
-        event_id="sha256:" + message.hex(),
-    )
+    check_event(again, signed_at)
+    event = _event(again, _sign_digest(signer, message), signed_at)
     examined = examine_event(event.to_json(), again.subject, {again.signer: signer.public_key})
     if examined.error is not None:
         raise examined.error
     return event
+
+
+def check_event(body: EventBody, signed_at: Instant) -> None:
+    """Check everything about an event that can be checked before it is signed: its form,
+    and its size with a signature. Raises MalformedError."""
+    Event.from_json(_event(body, bytes(64), signed_at).to_json())
+
+
+def _event(body: EventBody, signature: bytes, signed_at: Instant) -> Event:
+    digest = event_message(body).hex()
+    signer = body.signer
+    return Event(
+        body=body,
+        signature=Signature(signer.key_id, signer.fingerprint, signature, signed_at),
+        sha256=digest,
+        event_id="sha256:" + digest,
+    )
 
 
 def sign_bundle(signer: Signer, body: BundleBody, *, registry: str, signed_at: Instant) -> Bundle:
@@ -102,7 +110,7 @@ def sign_bundle(signer: Signer, body: BundleBody, *, registry: str, signed_at: I
     """
     _require(body, BundleBody)
     again = BundleBody.from_json(body.value)
-    message = bundle_message(again)
+    message = bundle_message(BundleBody.from_json(read_json(canonical(again.value), LARGE).value))
     bundle = Bundle(
         body=again,
         signature=Signature(

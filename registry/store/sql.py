@@ -31,7 +31,10 @@ RECORDS_AFTER: Final = (
 COUNT_MINTED: Final = "SELECT count(*) FROM events WHERE event_type = 'record_created'"
 
 INTENT: Final = "SELECT at, body FROM intents WHERE subject = :subject AND prev = :prev"
-INTENTS: Final = "SELECT subject, prev, at, body FROM intents ORDER BY subject, prev LIMIT :count"
+INTENTS: Final = (
+    "SELECT subject, prev, at, body FROM intents WHERE (subject, prev) > (:subject, :prev) "
+    "ORDER BY subject, prev LIMIT :count"
+)
 ADD_INTENT: Final = (
     "INSERT INTO intents (subject, prev, at, body) "
     "VALUES (:subject, :prev, :at, :body) ON CONFLICT DO NOTHING RETURNING at"

@@ -249,9 +249,11 @@ class Store:
         at, body = next(iter(self._db.execute(sql.INTENT, place)))
         return Intent(intent.subject, intent.prev, Instant(at), body)
 
-    def intents(self, count: int = PAGE) -> list[Intent]:
-        """Claims that nothing was stored for yet: what an interruption left."""
-        rows = self._rows(sql.INTENTS, {"count": count})
+    def intents(self, after: Intent | None = None) -> list[Intent]:
+        """A page of the claims that nothing was stored for yet: what interruptions left."""
+        subject, prev = ("", NO_EVENT) if after is None else (after.subject, after.prev)
+        values = {"subject": subject, "prev": prev, "count": PAGE}
+        rows = self._rows(sql.INTENTS, values)
         return [Intent(subject, prev, Instant(at), body) for subject, prev, at, body in rows]
 
     def count_intents(self) -> int:

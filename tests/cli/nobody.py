@@ -22,8 +22,8 @@ def as_nobody(*arguments: object, home: Path) -> Done:
         try:
             os.dup2(out[1], 1)
             os.dup2(err[1], 2)
-            sys.stdout = open(1, "w", encoding="utf-8", closefd=False)
-            sys.stderr = open(2, "w", encoding="utf-8", closefd=False)
+            sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
+            sys.stderr = os.fdopen(2, "w", encoding="utf-8", closefd=False)
             os.setgroups([])
             os.setgid(NOBODY)
             os.setuid(NOBODY)
@@ -35,7 +35,6 @@ def as_nobody(*arguments: object, home: Path) -> Done:
     texts = []
     for reading, writing in (out, err):
         os.close(writing)
-    for reading, _ in (out, err):
         with os.fdopen(reading, "rb") as pipe:
             texts.append(pipe.read())
     _, status = os.waitpid(child, 0)

@@ -3,13 +3,12 @@
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from registry import data
+from registry import VERSION, data
 from tests.cli.conftest import Pith
 from tests.cli.lab import (
     PITH,
@@ -530,8 +529,6 @@ def test_without_a_word_the_help_is_shown() -> None:
 
 
 def test_version_and_module() -> None:
-    from registry import VERSION
-
     assert process("--version").fine().out.decode() == f"pith {VERSION}\n"
 
 
@@ -551,7 +548,3 @@ def test_shell_completion(shell: str) -> None:
     assert done.code == 0
     assert "record" in done.out.decode()
     assert "receipt" in done.out.decode()
-
-
-def test_the_interpreter_is_the_one_of_the_tests() -> None:
-    assert PITH[0] == sys.executable

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from registry.app import App, now
+from registry.services.mint import mint
 from tests.cli.conftest import Pith
 from tests.cli.lab import record, rows, tree
 
@@ -75,10 +76,8 @@ def test_claims_of_an_interrupted_mint(pith: Pith, home: Path, tmp_path: Path) -
 
 
 def test_a_clock_that_was_set_back(pith: Pith, home: Path, record_file: Path) -> None:
-    from registry.services.mint import mint
-
     desk = App(home).open()
-    mint(desk, desk.signer(), [record()], at=now().plus(days=3))
+    mint(desk, desk.signer(desk.clock()), [record()], at=now().plus(days=3))
 
     found = findings(pith, home, 4)
 

@@ -70,7 +70,7 @@ def test_a_home_is_made_with_a_key_in_a_file(pith: Pith, secret: Path, tmp_path:
     assert made == ["config.toml", f"keys/{key_id}.key", "registry.db"]
     assert done.lines == [desk.keyset().body.digest.hex()]
     assert "there is no recovery key yet" in done.err
-    assert desk.signer().public_key == desk.active_key().key
+    assert desk.signer(desk.clock()).public_key == desk.active_key().key
     assert stat.S_IMODE(home.stat().st_mode) == 0o700
     for name in made:
         assert stat.S_IMODE((home / name).stat().st_mode) == 0o600, name

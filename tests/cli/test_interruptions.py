@@ -35,7 +35,7 @@ def _batched(home: Path) -> Path:
 
 def claims(home: Path) -> dict[str, int]:
     """The time of every open claim."""
-    return {subject: at for subject, at in rows(home, "SELECT subject, at FROM intents")}
+    return dict(rows(home, "SELECT subject, at FROM intents"))  # type: ignore[arg-type]
 
 
 def wait_for(process: "subprocess.Popen[bytes]", ready: Callable[[], bool]) -> None:

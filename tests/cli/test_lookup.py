@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import apsw
 import pytest
 
 from tests.cli.conftest import Pith
@@ -116,3 +117,33 @@ def test_every_command_that_takes_a_number_looks_it_up_alike(
 ) -> None:
     pith(*command, "AAAAAAAA", home=stocked).refused(5, "record.absent")
     pith(*command, f"pith:2023:{SUFFIX}", home=stocked).refused(5, "number.year")
+
+
+def test_an_ambiguous_name_lists_the_candidates(pith: Pith, stocked: Path, tmp_path: Path) -> None:
+    rival = record(title="The same id, another title")
+    file = tmp_path / "rival.json"
+    file.write_bytes(rival.canonical)
+    pith("mint", file, home=stocked).fine()
+
+    done = pith("record", "show", "arxiv:2401.00001", home=stocked).refused(6, "alias.ambiguous")
+
+    assert done.out == b""
+    assert str(NUMBER) in done.err
+    assert str(rival.number) in done.err
+    assert "pith: hint: give the whole number" in done.errors
+
+
+def test_an_ambiguous_short_alias_is_never_the_first_match(pith: Pith, stocked: Path) -> None:
+    """Nobody can grind 40 bits for a test: a row with such a suffix is put there by hand."""
+    connection = apsw.Connection(str(stocked / "registry.db"))
+    rival, suffix = record(77), SUFFIX[:8] + "A" * 18
+    connection.execute(
+        "INSERT INTO records VALUES (?, ?, 2024, 'arxiv', '2401.00077', 1, ?)",
+        (rival.digest, suffix, rival.canonical),
+    )
+    connection.execute("INSERT INTO heads VALUES (?, 'lab.example', x'00')", (suffix,))
+    connection.close()
+
+    pith("record", "show", SUFFIX[:8], home=stocked).refused(6, "alias.ambiguous")
+    pith("record", "show", f"pith:{SUFFIX[:8]}", home=stocked).refused(6, "alias.ambiguous")
+    pith("record", "show", SUFFIX[:12], home=stocked).fine()

@@ -1,5 +1,6 @@
 """pith mint."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -139,8 +140,6 @@ def test_every_signature_is_in_the_journal(pith: Pith, home: Path, record_file: 
 def test_real_published_records_get_their_published_numbers(
     pith: Pith, home: Path, tmp_path: Path
 ) -> None:
-    import json
-
     facts = json.loads((vectors_dir() / "pith_records.json").read_bytes())
     whole = [fact for fact in facts if "canonical_record" in fact]
     file = tmp_path / "published.jsonl"

@@ -1,11 +1,16 @@
 """pith number, and how every batch reads its files."""
 
+import os
+import signal
+import subprocess
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import Pith
-from tests.cli.lab import lines_of, process, record
+from tests.cli.lab import PITH, environment, lines_of, process, record
 
 BAD = b'{"schema_version":"1.0"}\n'
 
@@ -138,3 +143,81 @@ def test_a_line_over_a_mebibyte_is_refused_and_the_next_is_read(pith: Pith, tmp_
 
 def test_it_needs_no_home(record_file: Path) -> None:
     assert process("number", record_file, home=Path("/nonexistent/home")).fine().lines
+
+
+# -- long inputs, which are worked on by all cores ------------------------------
+
+LONG = 9_000
+
+
+@pytest.fixture(name="long_file", scope="module")
+def _long_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three different records again and again, one line in 4,000 bad."""
+    file = tmp_path_factory.mktemp("long") / "long.jsonl"
+    lines = [record(i % 3 + 1).canonical + b"\n" for i in range(LONG)]
+    for at in (0, 4_000, 8_000):
+        lines[at] = b"not json\n"
+    file.write_bytes(b"".join(lines))
+    return file
+
+
+def test_a_long_input_keeps_its_order_and_its_line_numbers(long_file: Path) -> None:
+    done = process("number", long_file)
+
+    wanted = [str(record(i % 3 + 1).number) for i in range(LONG) if i not in (0, 4_000, 8_000)]
+    assert done.code == 3
+    assert done.lines == wanted
+    assert [line.split(":")[1] for line in done.errors] == [
+        f" long.jsonl line {n}" for n in (1, 4_001, 8_001)
+    ]
+
+
+def test_a_long_input_stops_where_it_is_strict(long_file: Path, tmp_path: Path) -> None:
+    file = tmp_path / "from-the-second.jsonl"
+    file.write_bytes(long_file.read_bytes().partition(b"\n")[2])
+
+    done = process("number", "--strict", file)
+
+    assert done.code == 3
+    assert len(done.lines) == 3_999
+    assert len(done.errors) == 1
+
+
+def test_ctrl_c_in_a_long_input_ends_all_of_it(long_file: Path) -> None:
+    """It stands at a pipe that nobody reads on, its workers busy or waiting."""
+    running = subprocess.Popen(
+        [*PITH, "number", "--json", *[str(long_file)] * 5],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment(),
+        start_new_session=True,
+    )
+    assert running.stdout is not None
+    running.stdout.readline()
+    os.killpg(running.pid, signal.SIGINT)
+    _, prose = running.communicate(timeout=20)
+
+    assert running.returncode == 130
+    assert prose.endswith(b"pith: interrupted\n")
+    with pytest.raises(ProcessLookupError):
+        os.killpg(running.pid, 0)
+
+
+def test_many_long_lines_take_little_memory() -> None:
+    line = b'{"a":"' + b"x" * ((1 << 20) - 20) + b'"}\n'
+    command = ["bash", "-c", 'ulimit -v 1200000; exec "$@"', "bash", *PITH, "number", "-"]
+    with tempfile.TemporaryFile() as prose:
+        running = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=prose, env=environment()
+        )
+        assert running.stdin is not None
+        with suppress(BrokenPipeError), running.stdin as stdin:
+            for _ in range(1_300):
+                stdin.write(line)
+        code = running.wait(timeout=60)
+        prose.seek(0)
+        text = prose.read()
+
+    assert b"MemoryError" not in text
+    assert code == 3
+    assert text.count(b"[schema.members]") == 1_300

@@ -1,0 +1,144 @@
+"""Every command's help says what it does and ends with an example that runs."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from registry import data
+from registry.cli.main import app
+from tests.cli.lab import copied, environment, lines_of, process, record
+from tests.parts import ROOT, needs
+from tests.signing.bus import Session
+
+
+def commands(command: Any = None, name: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Every command there is, by its words."""
+    command = command or typer.main.get_command(app)
+    if not hasattr(command, "list_commands"):
+        yield name
+        return
+    for each in command.list_commands(None):
+        yield from commands(command.get_command(None, each), (*name, each))
+
+
+ALL = [" ".join(words) for words in commands()]
+
+
+def help_of(name: str) -> str:
+    """The help of a command as a person sees it without a terminal."""
+    done = process(*name.split(), "--help").fine()
+    assert done.err == ""
+    return done.out.decode()
+
+
+def example_of(text: str) -> str:
+    """The example at the end of a help as one command line."""
+    head, found, tail = text.rpartition("Example:\n")
+    assert found, head
+    return re.sub(r"\s*\\\n\s*", " ", tail.strip())
+
+
+def test_every_command_of_the_issue_is_there() -> None:
+    assert set(ALL) == {
+        *("init", "demo", "mint", "number", "verify", "doctor"),
+        *("record build", "record list", "record show"),
+        *("receipt show", "receipt list", "receipt export"),
+        *("event add graph-snapshot", "event list", "event show"),
+        *("state show", "bundle build"),
+        *("key create", "key list", "key show"),
+    }
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_help_says_what_it_does_and_ends_with_an_example(name: str) -> None:
+    text = help_of(name)
+    usage, about = text.split("\n\n")[:2]
+
+    assert usage.startswith(f"Usage: pith {name}")
+    assert len(about.split()) > 4
+    assert re.search(r"^Example:|^  Example:", text, re.MULTILINE)
+    assert example_of(text).startswith(f"pith {name}")
+    assert "secret" not in text.lower().replace("no secret", "")
+    assert max(map(len, text.splitlines())) <= 110
+
+
+@pytest.mark.parametrize("name", ["", "record", "receipt", "event", "event add", "key", "bundle"])
+def test_a_group_lists_its_commands(name: str) -> None:
+    text = help_of(name)
+
+    for each in ALL:
+        words, mine = each.split(), name.split()
+        if words[: len(mine)] == mine:
+            assert re.search(rf"^  {words[len(mine)]} ", text, re.MULTILINE), each
+
+
+@pytest.fixture(name="place")
+def _place(stocked_home: Path, tmp_path: Path) -> Path:
+    """A folder with the files of the examples, a home with their records, and `pith`."""
+    copied(stocked_home, tmp_path / "home")
+    (tmp_path / "record.json").write_bytes(record().canonical + b"\n")
+    (tmp_path / "records.jsonl").write_bytes(lines_of(5))
+    (tmp_path / "bundle.json").write_bytes(data.seed_bundle())
+    program = tmp_path / "bin" / "pith"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m registry "$@"\n')
+    program.chmod(0o755)
+    return tmp_path
+
+
+def typed(line: str, place: Path, env: dict[str, str]) -> "subprocess.CompletedProcess[str]":
+    """A line as somebody types it in a shell."""
+    env = env | {"PATH": f"{place / 'bin'}:{env['PATH']}", "PYTHONPATH": str(ROOT)}
+    return subprocess.run(
+        ["/bin/sh", "-c", line], env=env, cwd=place, capture_output=True, text=True, timeout=60
+    )
+
+
+@pytest.mark.parametrize("name", sorted(set(ALL) - {"init", "demo"}))
+def test_the_example_runs(place: Path, name: str) -> None:
+    line = example_of(help_of(name))
+    home = place / "home"
+    if name == "event show":
+        listed = process("event", "list", "arxiv:2401.00001", home=home).fine().lines
+        line, count = re.subn("sha256:[0-9a-f]{64}", listed[0].split()[0], line)
+        assert count == 1
+
+    done = typed(line, place, environment(home))
+
+    assert done.returncode == (9 if name == "doctor" else 0), (line, done.stderr)
+    assert "Traceback" not in done.stderr
+
+
+def test_the_example_of_demo_runs_and_leaves_nothing(place: Path) -> None:
+    temporary = place / "tmp"
+    temporary.mkdir()
+    env = environment(TMPDIR=str(temporary), HOME=str(temporary))
+
+    done = typed(example_of(help_of("demo")), place, env)
+
+    assert done.returncode == 0, done.stderr
+    assert list(temporary.iterdir()) == []
+    for said in ("every check is ok", "38 real records minted", "refused", "Nothing is left"):
+        assert said in done.stdout
+    assert done.stderr == ""
+
+
+def test_the_example_of_init_runs_in_a_real_keyring(place: Path) -> None:
+    needs("dbus-daemon", "gnome-keyring")
+    session = Session()
+    try:
+        session.bus()
+        session.daemon("right", until="unlocked")
+        env = session.env | {"PITH_HOME": str(place / "new")}
+        done = typed(example_of(help_of("init")), place, env)
+    finally:
+        session.close()
+
+    assert done.returncode == 0, done.stderr
+    assert (place / "new" / "config.toml").exists()
