@@ -1,6 +1,7 @@
 """The composition root: the one place that reads the clock and makes key material."""
 
 import os
+import resource
 import secrets
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -61,7 +62,11 @@ class App:
         return Desk(config, store, lambda uri: self.key_store(uri, config), now)
 
     def key_store(self, uri: str, config: Config) -> KeyStore:
-        """The key store at a URI, for the keys of this config's registry."""
+        """The key store at a URI, for the keys of this config's registry.
+
+        From here on the process leaves no core file: it could hold a seed.
+        """
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         return open_key_store(
             parse_location(uri),
             registry=config.registry_id,

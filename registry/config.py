@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from registry.errors import ConfigError, MalformedError, shown
+from registry.errors import ConfigError, MalformedError, UsageError, shown
 from registry.protocol import schema
 
 FILE_NAME: Final = "config.toml"
@@ -28,7 +28,7 @@ _DURATION: Final = re.compile("([0-9]{1,6})([smhd])", re.ASCII)
 _SECRET_NAME: Final = re.compile("password|passwd|secret|seed|private|token|^pin$", re.IGNORECASE)
 _SECRET_URL: Final = re.compile("://[^@]*:[^@]*@|password *=|passwd *=|secret *=", re.IGNORECASE)
 _PASSPHRASE: Final = re.compile("credential:.+|file:/.+|prompt:")
-_STORE: Final = re.compile("sqlite:(?!//)[^?#]+")
+_STORE: Final = re.compile("sqlite:(?!//)[^?#\x00-\x1f]+")
 _KEY_PATTERN: Final = re.compile(r"(?:[a-z0-9.-]|\{n\}|\{yyyy\}|\{mm\})+")
 
 
@@ -65,7 +65,11 @@ def new_config(
 ) -> Config:
     """The config of a registry that is being made in *home*, checked like a read one."""
     if passphrase is not None and _PASSPHRASE.fullmatch(passphrase) is None:
-        raise _secret("--passphrase")
+        raise UsageError(
+            "--passphrase says where the passphrase is, never what it is",
+            code="usage.passphrase",
+            hint="credential:NAME, file:/absolute/path or prompt:; if it was a real one, change it",
+        )
     registry_id = schema.name(registry_id, "--registry")
     label = re.sub("[^a-z0-9-]+", "-", registry_id.split(".")[0].lower()).strip("-")[:32]
     return Config(
@@ -98,7 +102,7 @@ def load_config(home: Path) -> Config:
 def _read(path: Path, home: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
+            status = os.fstat(file.fileno())
             data = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         raise ConfigError(
@@ -108,7 +112,11 @@ def _read(path: Path, home: Path) -> bytes:
         ) from None
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}", code="config.home") from None
-    if mode & (stat.S_IWGRP | stat.S_IWOTH):
+    if status.st_uid not in (os.geteuid(), 0):
+        raise ConfigError(
+            f"{path} belongs to another user", code="config.owner", hint="chown it to yourself"
+        )
+    if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise ConfigError(
             f"{path} may be written by others", code="config.mode", hint=f"chmod go-w {path}"
         )
@@ -121,7 +129,7 @@ def _refuse_secrets(value: object, name: str) -> None:
     if isinstance(value, dict):
         for key, item in value.items():
             _refuse_secrets(item, key)
-    elif name == "passphrase":
+    elif name == "passphrase" and not isinstance(value, list):
         if not (isinstance(value, str) and _PASSPHRASE.fullmatch(value)):
             raise _secret(name)
     elif isinstance(value, list):
@@ -181,8 +189,13 @@ class _Reader:
         except (TypeError, ValueError):
             raise self.wrong(f"{name} in [{table}] is not as it must be") from None
 
+    def optional(self, table: str, name: str) -> str | None:
+        value = self.document.get(table, {}).get(name)
+        if value is not None and not isinstance(value, str):
+            raise self.wrong(f"{name} in [{table}] is not text")
+        return value
+
     def config(self, home: Path) -> Config:
-        signer = self.document.get("signer", {})
         registry_id = self.take("registry", "id", None, lambda v: schema.name(v, "id"))
         return Config(
             registry_id=registry_id,
@@ -192,7 +205,7 @@ class _Reader:
             ),
             store_path=self.take("store", "url", home / "registry.db", lambda v: _store(v, home)),
             signer=self.take("signer", "default", SIGNER, lambda v: schema.text(v, "")),
-            passphrase=signer.get("passphrase"),
+            passphrase=self.optional("signer", "passphrase"),
             id_pattern=self.take("keys", "id_pattern", ID_PATTERN, _pattern),
             rotate_after=self.take("keys", "rotate_after", ROTATE_AFTER, duration),
             warn_before=self.take(

@@ -7,18 +7,24 @@ from registry.errors import printable
 from registry.protocol.checks import Report, SignedPart
 
 
-def explained(report: Report) -> Iterator[str]:
-    """For each signature a shell script: the bytes signed, the key, and openssl's check.
+def explained(report: Report, checks: list[str]) -> Iterator[str]:
+    """A shell script: for each signature the bytes signed, the key, and openssl's check.
 
-    The whole output runs as it stands in a POSIX shell with openssl 3 and base64.
+    The whole output runs in a POSIX shell with openssl 3 and base64. The checks
+    that pith made stand in it as comments; a document that pith refuses gives a
+    script that fails at its end, whatever openssl says.
     """
-    yield "# Each signature of this document, checked by openssl and nothing of pith."
-    yield "# That the bytes are those the document names is what pith recomputed above;"
-    yield "# that the key is the registry's is what a pin is for."
+    yield "# What pith recomputed:"
+    yield from (f"#   {row}" for row in checks)
+    yield "# Each signature below is checked by openssl and nothing of pith. That the key is the"
+    yield "# registry's is what a pin is for."
     yield "d=$(mktemp -d) && trap 'rm -r \"$d\"' EXIT && set -e"
     for part in report.signed:
         yield ""
         yield from _part(part)
+    if not report.ok:
+        yield ""
+        yield "exit 1  # pith refused this document, for the reasons above"
 
 
 def _part(part: SignedPart) -> Iterator[str]:

@@ -38,10 +38,11 @@ def document(data: bytes, output: Path | None) -> None:
             output.write_bytes(data)
             return
         output = output.resolve()
+        mode = output.stat().st_mode & 0o777 if output.exists() else 0o666 & ~_umask()
         fd, name = tempfile.mkstemp(dir=output.parent, prefix=f".{output.name}.")
         try:
             with os.fdopen(fd, "wb") as file:
-                os.fchmod(fd, 0o644)
+                os.fchmod(fd, mode)
                 file.write(data)
                 file.flush()
                 os.fsync(fd)
@@ -49,10 +50,18 @@ def document(data: bytes, output: Path | None) -> None:
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
-    except OSError as error:
+    except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links
+        reason = error.strerror if isinstance(error, OSError) else str(error)
         raise StoreError(
-            f"cannot write {printable(str(output))}: {error.strerror}",
+            f"cannot write {printable(str(output))}: {reason}",
             code="output.write",
             hint="nothing was half-written; choose another place with --output",
         ) from None
     note(f"wrote {printable(str(output))}")
+
+
+def _umask() -> int:
+    """The modes new files do not get; reading it means setting it for a moment."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask

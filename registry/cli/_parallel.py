@@ -4,15 +4,15 @@ import os
 import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
 from typing import Final, TypeVar
 
 from registry.cli._input import Item
-from registry.errors import PithError
+from registry.errors import PithError, StoreError
 
 T = TypeVar("T")
 CHUNK: Final = 2_000
 """Documents a worker is given at once. A smaller input never starts a worker."""
+CHUNK_BYTES: Final = 4 << 20
 
 
 def mapped(
@@ -24,14 +24,26 @@ def mapped(
     find it by name. At most a few chunks are under way, however long the input.
     """
     source = iter(items)
-    first = list(islice(source, CHUNK))
-    yield from zip(first, _done(work, [item.data for item in first]), strict=True)
-    cores = len(os.sched_getaffinity(0)) if parallel and len(first) == CHUNK else 1
-    if cores == 1:
-        for item in source:
-            yield item, _done(work, [item.data])[0]
-    else:
-        yield from _pooled(source, work, cores)
+    cores = len(os.sched_getaffinity(0)) if parallel else 1
+    if cores > 1:
+        first = _chunk(source)
+        yield from zip(first, _done(work, [item.data for item in first]), strict=True)
+        if len(first) == CHUNK:
+            yield from _pooled(source, work, cores)
+    for item in source:
+        yield item, _done(work, [item.data])[0]
+
+
+def _chunk(source: Iterator[Item]) -> list[Item]:
+    """The next items, 2,000 or as many as have 4 MiB together."""
+    chunk: list[Item] = []
+    size = 0
+    for item in source:
+        chunk.append(item)
+        size += len(item.data)
+        if len(chunk) == CHUNK or size >= CHUNK_BYTES:
+            break
+    return chunk
 
 
 def _done(work: Callable[[bytes], T], documents: list[bytes]) -> list[T | PithError]:
@@ -40,7 +52,7 @@ def _done(work: Callable[[bytes], T], documents: list[bytes]) -> list[T | PithEr
         try:
             results.append(work(data))
         except PithError as error:
-            results.append(error)
+            results.append(error.with_traceback(None))
     return results
 
 
@@ -48,17 +60,30 @@ def _pooled(
     source: Iterator[Item], work: Callable[[bytes], T], cores: int
 ) -> Iterator[tuple[Item, T | PithError]]:
     import multiprocessing
+    from concurrent.futures import Future, ProcessPoolExecutor
+    from concurrent.futures.process import BrokenProcessPool
 
     # Workers ignore Ctrl-C: the parent ends them when it leaves the block.
-    interrupt = (signal.SIGINT, signal.SIG_IGN)
-    with multiprocessing.get_context("fork").Pool(cores, signal.signal, interrupt) as pool:
-        waiting: deque[tuple[list[Item], object]] = deque()
+    pool = ProcessPoolExecutor(
+        cores,
+        mp_context=multiprocessing.get_context("fork"),
+        initializer=signal.signal,
+        initargs=(signal.SIGINT, signal.SIG_IGN),
+    )
+    waiting: deque[tuple[list[Item], Future[list[T | PithError]]]] = deque()
+    try:
         while True:
-            while len(waiting) < 2 * cores and (chunk := list(islice(source, CHUNK))):
-                waiting.append(
-                    (chunk, pool.apply_async(_done, (work, [item.data for item in chunk])))
-                )
+            while len(waiting) < 2 * cores and (chunk := _chunk(source)):
+                waiting.append((chunk, pool.submit(_done, work, [item.data for item in chunk])))
             if not waiting:
                 return
             chunk, result = waiting.popleft()
-            yield from zip(chunk, result.get(), strict=True)  # type: ignore[attr-defined]
+            yield from zip(chunk, result.result(), strict=True)
+    except BrokenProcessPool:
+        raise StoreError(
+            "a worker process was ended from outside",
+            code="worker.ended",
+            hint="it may have been short of memory; what was printed is right, run it again",
+        ) from None
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)

@@ -38,7 +38,7 @@ def doctor(context: typer.Context, as_json: AsJson = False, home: Home = None) -
         else:
             _output.lines([printable(f"{_MARKS[finding.status]}  {finding.name}: {finding.text}")])
             if finding.hint:
-                _output.lines([printable(f"           {finding.hint}")])
+                _output.lines([printable(f"           hint: {finding.hint}")])
         if finding.error is not None and code in (0, EXIT_ATTENTION):
             code = exit_code(finding.error)
         elif finding.status == "attention" and code == 0:

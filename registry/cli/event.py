@@ -97,7 +97,9 @@ def show(
 ) -> None:
     """Print one event in its canonical bytes."""
     desk = open_desk(context, home)
-    event = desk.store.find_event(schema.event_id(event_id, "EVENT_ID"))
+    event = desk.store.find_event(
+        schema.event_id("sha256:" + event_id.removeprefix("sha256:"), "EVENT_ID")
+    )
     if event is None:
         raise NotFoundError(f"no event {event_id}", code="event.absent")
     _output.raw(event.canonical + b"\n")

@@ -11,6 +11,7 @@ from registry.cli.main import example, group
 from registry.errors import UsageError
 
 app = group("Make a registry.")
+DEFAULT_PASSPHRASE = "prompt:"  # noqa: S105 - where it comes from
 
 
 def _asked(value: str | None, option: str, question: str) -> str:
@@ -52,7 +53,7 @@ def init(
             "--passphrase",
             metavar="SOURCE",
             help="For file: where its passphrase comes from: credential:NAME, file:/path or "
-            "prompt:. Never the passphrase itself.",
+            "prompt: (the default). Never the passphrase itself.",
         ),
     ] = None,
     key_id: Annotated[
@@ -72,6 +73,8 @@ def init(
     from registry.services.initialise import initialise
 
     app_ = the_app(context, home)
+    if passphrase is None and signer.startswith("file:"):
+        passphrase = DEFAULT_PASSPHRASE
     config = new_config(
         app_.home,
         registry_id=_asked(registry, "--registry", "The registry's id (like lab.example)"),

@@ -12,9 +12,20 @@ from registry.cli._progress import Progress
 from registry.cli.main import example, group
 from registry.cli.number import described
 from registry.errors import PithError
+from registry.protocol.instant import Instant
 from registry.protocol.record import Record
 
 app = group("Mint records.")
+
+
+def warn_future(page: list[Record], at: Instant) -> None:
+    """A number keeps its year for ever: say when that year is of a time to come."""
+    for record in page:
+        if record.submitted_at > at:
+            note(
+                f"warning: {record.source.id} was submitted {record.submitted_at.seconds}, which "
+                f"is in the future; its number is {record.number}"
+            )
 
 
 @app.command(epilog=example("pith mint records.jsonl --json > receipts.jsonl"))
@@ -38,9 +49,10 @@ def mint(
 
     desk = open_desk(context, home)
     batch = Batch(files, strict, Record.parse)
-    signer = desk.signer(desk.clock())
+    now = desk.clock()
+    signer = desk.signer(now)
     finished = 0
-    for outcome in finish_interrupted(desk, signer):
+    for outcome in finish_interrupted(desk, signer, at=now):
         if isinstance(outcome, PithError):
             complain(outcome, "a claim of an interrupted command stays open: ")
             batch.exit = batch.exit or exit_code(outcome)
@@ -51,7 +63,9 @@ def mint(
     new = old = 0
     with Progress("minted") as progress:
         for page in batch.pages(desk.config.mint_batch):
-            minted = mint(desk, signer, page, at=desk.clock())
+            at = desk.clock()
+            warn_future(page, at)
+            minted = mint(desk, signer, page, at=at)
             if as_json:
                 for item in minted:
                     _output.json_line(

@@ -87,6 +87,9 @@ def build(
                 "--from is the whole paper: give no other option with it", code="usage.together"
             )
         options = _from_json(read_bytes(source, SMALL.max_bytes))
+    for name in ("title", "abstract"):
+        if options[name] is not None and not options[name].strip():
+            raise UsageError(f"the {name} is empty", code="usage.empty", hint=f"give --{name}")
     missing = [
         f"--{name.replace('categories', 'category')}" for name, v in options.items() if v is None
     ]

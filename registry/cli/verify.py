@@ -17,6 +17,7 @@ from registry.errors import (
     ConfigError,
     NotFoundError,
     PithError,
+    UsageError,
     VerificationError,
     printable,
     shown,
@@ -45,9 +46,9 @@ def verify(
         list[str] | None,
         typer.Option(
             "--pin",
-            metavar="FILE|KEY_ID=HEX",
-            help="What trust starts from, instead of the shipped pins: a pin file, a key set, or "
-            "a key for any registry. May be given again.",
+            metavar="NAME|FILE|KEY_ID=HEX",
+            help="What trust starts from, instead of the shipped pins: a shipped pin by name, a "
+            "pin file, a key set file, or a key for any registry. May be given again.",
         ),
     ] = None,
     record: Annotated[
@@ -62,7 +63,10 @@ def verify(
     ] = None,
     explain: Annotated[
         bool,
-        typer.Option("--explain", help="Print how to check each signature with openssl alone."),
+        typer.Option(
+            "--explain",
+            help="Print a shell script that checks each signature with openssl: pipe it to sh.",
+        ),
     ] = False,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Print no checks: the exit code says it.")
@@ -78,6 +82,8 @@ def verify(
     """
     from registry.app import now
 
+    if as_json and explain:
+        raise UsageError("--json and --explain do not go together", code="usage.together")
     max_ahead, pins = _pins(context, pin, home)
     terms = Terms(
         pins=tuple(pins),
@@ -90,10 +96,10 @@ def verify(
     report = examine(data, terms, None if record is None else read_bytes(record))
     if as_json:
         _output.json_line(report.to_json())
+    elif explain:
+        _output.lines(explained(report, _checks(report)))
     elif not quiet:
         _output.lines(_checks(report))
-    if explain:
-        _output.lines(explained(report))
     return _conclude(report, quiet=quiet or as_json)
 
 
@@ -114,9 +120,9 @@ def _pins(
         names, max_ahead = config.pins, config.max_ahead
         own = _own(app_, required=home is not None)
     if given is None:
-        chosen = [shipped[name] if name in shipped else _pin_file(name) for name in names]
+        chosen = [shipped.get(name) or _pin_file(str(app_.home / name)) for name in names]
     else:
-        chosen = [_pin(text) for text in given]
+        chosen = [shipped.get(text) or _pin(text) for text in given]
     return max_ahead, [*chosen, *own]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
-from registry.errors import MismatchError
+from registry.errors import MalformedError, MismatchError, shown
 from registry.protocol import schema
 from registry.protocol.canonical import LARGE, Encoder, Json, JsonObject, canonical, read_json
 from registry.protocol.event import Signature
@@ -19,6 +19,8 @@ from registry.protocol.record import Record
 BUNDLE_TYPE: Final = "pith_open_graph_bundle"
 BUNDLE_VERSION: Final = "1.0"
 SIGNED_MESSAGE: Final = "bundle_sha256_bytes"
+MAX_ITEMS: Final = 28_000
+"""Events, keys, hints or proofs in a bundle: 16 MiB hold no more events than this."""
 _BODY_KEYS: Final = frozenset(
     (
         "bundle_type",
@@ -90,6 +92,10 @@ class BundleBody:
         for name in ("events", "timestamp_proofs", "mirror_hints", "public_keys"):
             for i, item in enumerate(schema.array(members[name], f"{path}.{name}")):
                 schema.mapping(item, f"{path}.{name}[{i}]")
+            if len(members[name]) > MAX_ITEMS:
+                raise MalformedError(
+                    f"over {MAX_ITEMS} {name}", code="schema.length", path=f"{path}.{name}"
+                )
         return cls(
             members,
             PithNumber.parse(members["pith_number"]),
@@ -208,7 +214,9 @@ def _compare(found: JsonObject, wanted: JsonObject, path: str, code: str) -> Non
     for name, member in wanted.items():
         if found[name] != member:
             raise MismatchError(
-                f"{found[name]!r} stands where {member!r} must", code=code, path=f"{path}.{name}"
+                f"{shown(found[name])} stands where {shown(member)} must",
+                code=code,
+                path=f"{path}.{name}",
             )
 
 

@@ -288,7 +288,11 @@ def _parse(text: str, decoder: json.JSONDecoder, hooks: _Hooks) -> JsonObject:
             hint="one document a file; for many records use JSONL",
         )
     if type(value) is not dict:
-        raise MalformedError("the top level is not a JSON object", code="json.single")
+        raise MalformedError(
+            "the top level is not a JSON object",
+            code="json.single",
+            hint="for many records write one a line (JSONL)" if type(value) is list else "",
+        )
     return value
 
 

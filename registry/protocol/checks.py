@@ -134,6 +134,11 @@ class Step(Generic[E_]):
     needs: tuple[str, ...] = ()
 
 
+def counted(number: int, noun: str) -> str:
+    """``1 event``, ``2 events``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 @cache
 def passed_check(name: str) -> Check:
     """The check *name*, ok, with nothing to say."""

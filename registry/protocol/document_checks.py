@@ -4,7 +4,7 @@ from typing import Final
 
 from registry.errors import UntrustedKeyError, VerificationError
 from registry.protocol.canonical import KEY_SET, read_json
-from registry.protocol.checks import Check, Report, SignedPart, Step, Verdict, run_steps
+from registry.protocol.checks import Check, Report, SignedPart, Step, Verdict, counted, run_steps
 from registry.protocol.event import Event
 from registry.protocol.event_checks import event_rows, examine_event
 from registry.protocol.event_types import RECORD_CREATED
@@ -99,12 +99,12 @@ class EventExamination(_Trusted):
                 self.parts = (receipt_part(self.event, found.receipt, bindings), *self.parts)
         return event_rows([found])
 
-    def subject(self) -> None:
+    def subject(self) -> str:
         """The record is the one that was asked for."""
         source = None
         if self.event.body.event_type == RECORD_CREATED:
             source = Record.from_json(self.event.body.payload["canonical_record"]).source
-        self.terms.check_subject(self.event.body.subject, source)
+        return self.terms.check_subject(self.event.body.subject, source)
 
     def clock(self) -> None:
         """created_at, signed_at and the verifier's clock are in order."""
@@ -201,8 +201,8 @@ class ReceiptExamination(_Trusted):
         named = sorted({pin.registry for pin in pins if pin.registry is not None})
         return [*sets, *named, ""]
 
-    def signature(self) -> None:
-        """The signature over the record's digest."""
+    def signature(self) -> str:
+        """The signature over the record's digest, which is all that it is over."""
         verify_receipt(self.receipt, self.record, self.public_key)
         self.parts = (
             SignedPart(
@@ -216,6 +216,7 @@ class ReceiptExamination(_Trusted):
                 self.receipt.signed_at,
             ),
         )
+        return "over the record alone: only its record_created vouches for the receipt's times"
 
     def clock(self) -> None:
         """The receipt is not from the verifier's future."""
@@ -225,9 +226,9 @@ class ReceiptExamination(_Trusted):
                 code="receipt.clock",
             )
 
-    def subject(self) -> None:
+    def subject(self) -> str:
         """The record is the one that was asked for."""
-        self.terms.check_subject(self.record.number, self.record.source)
+        return self.terms.check_subject(self.record.number, self.record.source)
 
 
 _R = ReceiptExamination
@@ -277,7 +278,8 @@ class KeySetExamination:
     def schema(self) -> str:
         """Members, types and constants."""
         self.keyset = KeySet.from_json(self.document.value)
-        return f"version {self.keyset.body.version}, {len(self.keyset.body.entries)} keys"
+        keys = counted(len(self.keyset.body.entries), "key")
+        return f"version {self.keyset.body.version}, {keys}"
 
     def keys(self) -> None:
         """No key twice; every status goes with its times."""
@@ -299,7 +301,7 @@ class KeySetExamination:
     def signatures(self) -> str:
         """Every signature present verifies."""
         check_signatures(self.keyset)
-        return f"{len(self.keyset.signatures)} signatures"
+        return counted(len(self.keyset.signatures), "signature")
 
     def possession(self) -> None:
         """Every key of a first version has signed it."""
@@ -374,4 +376,5 @@ def _keyset_parts(keyset: KeySet) -> tuple[SignedPart, ...]:
             keyset.body.created_at,
         )
         for signature in keyset.signatures
+        if signature.key_id in objects  # not of an algorithm to come
     )

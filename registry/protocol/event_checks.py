@@ -63,7 +63,8 @@ def examine_event(
             stage = "event.receipt"
             receipt = _check_receipt(event, record, bindings)
     except (MalformedError, VerificationError) as error:
-        return Examined(name, data, event, stage, error)
+        # Without its frames: a bundle may hold thousands of events that fail.
+        return Examined(name, data, event, stage, error.with_traceback(None))
     return Examined(name, data, event, receipt=receipt)
 
 
@@ -171,6 +172,11 @@ def _check_receipt(event: Event, record: Record, bindings: Bindings) -> Receipt:
         )
     verify_receipt(receipt, record, bindings[signer])
     dated = receipt.last_reissued_at if event.body.supersedes else receipt.first_computed_at
+    if receipt.signed_at.whole > event.signature.signed_at.whole:
+        raise MismatchError(
+            f"the receipt was signed {receipt.signed_at.seconds}, after its event",
+            code="event.receipt",
+        )
     if event.body.created_at != dated.whole:
         raise MismatchError(
             f"created_at is {event.body.created_at.seconds}, its receipt's time {dated.seconds}",

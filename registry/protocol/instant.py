@@ -19,7 +19,9 @@ def _read(text: object, pattern: re.Pattern[str], shape: str) -> datetime:
         try:
             return datetime.fromisoformat(text)
         except ValueError:
-            pass
+            raise MalformedError(
+                f"{shown(text)} is not a real date and time", code="instant.form"
+            ) from None
     raise MalformedError(f"{shown(text)} is not a time of the form {shape}", code="instant.form")
 
 

@@ -165,20 +165,22 @@ def _category(value: Json, path: str, index: int | None = None) -> str:
 def _cross_cats(value: Json, primary: str) -> tuple[str, ...]:
     path = "$.metadata.cross_cats_sorted"
     before = ""
-    for i, name in enumerate(array(value, path)):
+    if len(array(value, path)) > MAX_CATEGORIES:
+        raise MalformedError(
+            f"over {MAX_CATEGORIES} categories", code="record.cross_cats", path=path
+        )
+    for i, name in enumerate(value):
         if not before < _category(name, path, i):
             raise MalformedError(
                 "categories are not sorted bytewise without repeats",
                 code="record.cross_cats",
                 path=f"{path}[{i}]",
-                hint=f"in order: {', '.join(shown(n, 40) for n in sorted(set(map(str, value))))}",
+                hint="the primary category first, then the others in the order of their bytes",
             )
         before = name
-    if primary in value or len(value) > MAX_CATEGORIES:
+    if primary in value:
         raise MalformedError(
-            f"the primary category {shown(primary)} stands among the others"
-            if primary in value
-            else f"over {MAX_CATEGORIES} categories",
+            f"the primary category {shown(primary)} stands among the others",
             code="record.cross_cats",
             path=path,
         )

@@ -186,13 +186,19 @@ def one_of(value: Json, allowed: tuple[str, ...], path: str) -> str:
     return value
 
 
+_LABEL: Final = "[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
 _BASE_URL: Final = re.compile(
-    "https://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)*", re.ASCII
+    rf"https://{_LABEL}(?:\.{_LABEL})*(?::(?P<port>[1-9][0-9]{{0,4}}))?"
+    r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+)*",
+    re.ASCII,
 )
+MAX_PORT: Final = 65_535
 
 
 def base_url(value: Json, path: str = "$") -> str:
     """An https address without user, query, fragment or final slash."""
-    return _matching(
-        value, _BASE_URL, "an https base URL (no final slash)", "schema.base_url", path
-    )
+    wanted = "an https base URL like https://lab.example (no final slash)"
+    found = _BASE_URL.fullmatch(_matching(value, _BASE_URL, wanted, "schema.base_url", path))
+    if found is not None and int(found["port"] or 1) > MAX_PORT:
+        raise MalformedError(f"{shown(value)} is not {wanted}", code="schema.base_url", path=path)
+    return str(value)

@@ -37,6 +37,7 @@ _ARXIV_PREFIXES: Final = (
     _DOI_PREFIX,
     f"doi:{_DOI_PREFIX}",
     f"https://doi.org/{_DOI_PREFIX}",
+    "https://arxiv.org/abs/",
 )
 
 

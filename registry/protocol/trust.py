@@ -58,8 +58,15 @@ class KeyPin:
 
     @classmethod
     def parse_pair(cls, text: str) -> Self:
-        """Read ``KEY_ID=HEX``, a key pinned for any registry."""
+        """Read ``KEY_ID=HEX``, a key pinned for any registry that has no pin of its own."""
         key_id, _, hexed = text.partition("=")
+        hexed = hexed.lower()
+        if len(hexed) == 32:
+            raise MalformedError(
+                f"{shown(hexed)} is a fingerprint, not a key",
+                code="pin.fingerprint",
+                hint="give public_key_hex, 64 digits: `pith key show` prints it",
+            )
         return cls(
             None,
             schema.key_id(key_id, "--pin"),
@@ -112,11 +119,14 @@ def parse_pin(data: bytes, origin: str) -> Pin:
     if "pin_type" in value:
         return KeyPin.from_json(value, origin)
     raise MalformedError(
-        "neither a pin nor a key set", code="pin.form", hint="keys/README.md shows a pin file"
+        "neither a pin nor a key set",
+        code="pin.form",
+        hint="keys/README.md shows a pin file; a key object's key goes in as KEY_ID=HEX",
     )
 
 
 MAX_AHEAD_SECONDS: Final = 600
+WEAK_PREFIX: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,12 +153,24 @@ class Terms:
         }
         return tuple(step for step in steps if step.name not in unasked)
 
-    def check_subject(self, number: PithNumber, source: Source | None) -> None:
-        """Raise MismatchError ``expect.subject`` for another record than the expected one."""
+    def check_subject(self, number: PithNumber, source: Source | None) -> str:
+        """Raise MismatchError ``expect.subject`` for another record than the expected one,
+        or where the document does not say which source its record has."""
+        if self.expect is not None and self.expect.source_id is not None and source is None:
+            raise MismatchError(
+                f"this is about {number} and does not say of which source",
+                code="expect.subject",
+                hint="expect the pith number",
+            )
+        if self.expect is not None and len(self.expect.prefix or "long enough") <= WEAK_PREFIX:
+            weak = "8 characters are 40 bits, which can be ground out: expect 16 or all 26"
+        else:
+            weak = ""
         if self.expect is not None and not self.expect.matches(number, source):
             raise MismatchError(
                 f"this is about {number}, not {shown(self.expect.typed)}", code="expect.subject"
             )
+        return weak
 
     def check_registry(self, registry: str) -> None:
         """Raise MismatchError ``expect.registry`` for another registry than the expected one."""
@@ -191,9 +213,16 @@ class Anchor:
         )
 
 
+def speaking(pins: Iterable[Pin], registry: str) -> list[Pin]:
+    """The pins that speak for *registry*: those that name it, or else those of no name.
+    A key pinned for any registry does not speak for one that has a pin of its own."""
+    named = [pin for pin in pins if pin.registry == registry]
+    return named or [pin for pin in pins if pin.registry is None]
+
+
 def anchor(pins: Iterable[Pin], registry: str) -> Anchor:
     """The pins that speak for *registry*; raises UntrustedKeyError ``trust.pin`` if none does."""
-    mine = [pin for pin in pins if pin.registry in (None, registry)]
+    mine = speaking(pins, registry)
     if not mine:
         raise UntrustedKeyError(
             f"consistent with itself, not trusted: no pin for {shown(registry)}",
@@ -201,20 +230,25 @@ def anchor(pins: Iterable[Pin], registry: str) -> Anchor:
             hint=HINT_PIN,
         )
     sets = [pin.keyset for pin in mine if isinstance(pin, KeySetPin)]
-    newest = max(sets, key=lambda keyset: keyset.body.version, default=None)
-    for keyset in sets:
-        body = keyset.body
-        if newest and (body.version, body.digest) == (newest.body.version, newest.body.digest):
+    for keyset in sets[1:]:
+        body, first = keyset.body, sets[0].body
+        if body.digest == first.digest:
             continue
-        if newest and body.version == newest.body.version:
+        if body.version == first.version:
             raise ConflictError(
                 f"two pinned key sets of {shown(registry)} are version {body.version} and differ",
                 code="keyset.fork",
                 hint="trust neither; keep both files, they are evidence, and ask the registry",
             )
+        raise ConflictError(
+            f"two versions of the key set of {shown(registry)} are pinned, {first.version} and "
+            f"{body.version}",
+            code="keyset.versions",
+            hint="pin the one you know to be the registry's newest",
+        )
     return Anchor(
         registry,
-        newest,
+        sets[0] if sets else None,
         tuple(pin for pin in mine if isinstance(pin, KeyPin)),
         tuple(pin.origin for pin in mine),
     )
@@ -272,9 +306,7 @@ def require_verdicts(verdicts: Sequence[Verdict]) -> None:
 def registry_bindings(pins: Iterable[Pin], registry: str) -> Bindings:
     """The bindings of a registry's pinned keys, for a document that carries no keys."""
     found: dict[SignerRef, PublicKey] = {}
-    for pin in pins:
-        if pin.registry not in (None, registry):
-            continue
+    for pin in speaking(pins, registry):
         if isinstance(pin, KeyPin):
             found[SignerRef.of_registry(registry, pin.key_id, pin.key)] = pin.key
         else:

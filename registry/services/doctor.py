@@ -36,7 +36,7 @@ def diagnose(open_desk: Callable[[], Desk], home: Path, at: Instant) -> Iterator
     yield from _looked_at("key set", lambda: _keyset(desk, at))
     yield from _looked_at("recovery", lambda: _recovery(desk))
     for uri in sorted({row.uri for row in desk.store.list_keys()}):
-        yield from _looked_at(f"key store {uri}", lambda uri=uri: _key_store(desk, uri))  # type: ignore[misc]
+        yield from _looked_at("key store", lambda uri=uri: _key_store(desk, uri))  # type: ignore[misc]
     yield from _looked_at("signer", lambda: _signer(desk, at))
 
 
@@ -98,12 +98,12 @@ def _recovery(desk: Desk) -> Finding:
         "recovery",
         "attention",
         "there is no recovery key: whoever takes the active key takes the registry",
-        "keys/README.md, Custody, says what that means",
+        "keys/README.md, Custody, says what that means and what to keep",
     )
 
 
 def _key_store(desk: Desk, uri: str) -> Finding:
-    return Finding(f"key store {uri}", "ok", desk.key_store(uri).check())
+    return Finding("key store", "ok", desk.key_store(uri).check())
 
 
 def _signer(desk: Desk, at: Instant) -> Finding:

@@ -1,7 +1,11 @@
 """Init: make a home with its config, store, first key and key set version 1."""
 
+import fcntl
 import os
+import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -38,11 +42,11 @@ def initialise(
     finished by the same call. Raises ConflictError ``home.exists`` or
     ``key.exists``, StoreError ``home.write``.
     """
-    if (home / FILE_NAME).exists():
-        raise _exists(home)
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".init-", dir=home) as staging:
+        with _alone(home), tempfile.TemporaryDirectory(prefix=".init-", dir=home) as staging:
+            if (home / FILE_NAME).exists():
+                raise _exists(home)
             written = Path(staging) / FILE_NAME
             _write(written, _HEAD + tomli_w.dumps(_document(config, home)))
             if config.store_path.exists():
@@ -67,6 +71,24 @@ def initialise(
             code="home.write",
             hint="choose a folder you may write with --home",
         ) from None
+
+
+@contextmanager
+def _alone(home: Path) -> Iterator[None]:
+    """Hold the home against another init, and clear what a killed one left aside."""
+    folder = os.open(home, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        for left in home.glob(".init-*"):
+            shutil.rmtree(left, ignore_errors=True)
+        yield
+        os.fsync(folder)
+    except BlockingIOError:
+        raise ConflictError(
+            f"another init is at work in {home}", code="home.exists", hint="wait for it to end"
+        ) from None
+    finally:
+        os.close(folder)
 
 
 def _begin(path: Path, config: Config, key_store: KeyStore, row: KeyRow) -> KeySet:

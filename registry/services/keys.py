@@ -60,6 +60,6 @@ def create_key(
 
 
 def key_status(desk: Desk, row: KeyRow) -> str:
-    """What the newest key set says of a key, or that it does not list it."""
+    """What the newest key set says of a key, or ``unlisted``."""
     entry = desk.keyset().body.find(row.public_key)
-    return "not in the key set" if entry is None else entry.status
+    return "unlisted" if entry is None else entry.status

@@ -15,7 +15,7 @@ from registry.protocol.record import Record
 from registry.services.desk import Desk
 from registry.signing.documents import sign_event, sign_receipt
 from registry.signing.signer import Signer
-from registry.store.store import Intent, SignatureRow
+from registry.store.store import MAX_CLAIM_AGE, Intent, SignatureRow
 
 BUILDER_VERSION: Final = f"pith-registry-{VERSION}"
 
@@ -57,17 +57,24 @@ def mint(desk: Desk, signer: Signer, records: Sequence[Record], *, at: Instant) 
     return minted
 
 
-def finish_interrupted(desk: Desk, signer: Signer) -> Iterator[Event | PithError]:
+def finish_interrupted(desk: Desk, signer: Signer, *, at: Instant) -> Iterator[Event | PithError]:
     """Sign and store what interruptions left claimed, one at a time.
 
-    Gives each event, or why it could not be made: one claim that fails does not
-    stop the others.
+    A mint claimed more than a day ago gets the time *at*; any other event so old
+    is dropped, its time being part of what would be signed. Gives each event, or
+    why it could not be made: one claim that fails does not stop the others.
     """
     last: Intent | None = None
     while intents := desk.store.intents(after=last):
         for last in intents:
             try:
-                yield finish(desk, signer, last)
+                if abs(at.micros - last.at.micros) <= MAX_CLAIM_AGE:
+                    yield finish(desk, signer, last)
+                elif last.body:
+                    desk.store.drop_claim(last)
+                else:
+                    renewed = Intent(last.subject, last.prev, at, b"")
+                    yield finish(desk, signer, desk.store.claim(renewed, desk.registry) or renewed)
             except PithError as error:
                 yield error
 

@@ -19,8 +19,8 @@ def examine(data: bytes, terms: Terms, record: bytes | None = None) -> Report:
     of these kinds, give a report whose one check fails.
     """
     try:
-        value = read_json(data, LARGE).value
-        kind = _kind(value)
+        document = read_json(data, LARGE)
+        kind = _kind(document.value)
         if kind == "receipt" and record is None:
             raise UsageError(
                 "a receipt is verified with its record",
@@ -34,7 +34,7 @@ def examine(data: bytes, terms: Terms, record: bytes | None = None) -> Report:
     if record is not None and kind != "receipt":
         raise UsageError(f"--record goes with a receipt, this is a {kind}", code="verify.record")
     if kind == "bundle":
-        return examine_bundle(data, terms)
+        return examine_bundle(data, terms, document)
     if kind == "event":
         return examine_event_document(data, terms)
     if kind == "key set":

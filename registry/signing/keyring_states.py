@@ -20,8 +20,8 @@ _NULL: Final = "keyring.backends.null.Keyring"
 _INSTEAD: Final = "on a server keep keys in encrypted files instead: --signer file:"
 _UNLOCK: Final = (
     "on a desktop log in and unlock the keyring; on a server start one inside dbus-run-session"
-    " with gnome-keyring-daemon --unlock --components=secrets (password on its standard input),"
-    " or keep keys in encrypted files: --signer file:"
+    " with gnome-keyring-daemon --replace --unlock --components=secrets (password on its"
+    " standard input), or keep keys in encrypted files: --signer file: --passphrase prompt:"
 )
 _SELECT: Final = (
     "see PYTHON_KEYRING_BACKEND and keyringrc.cfg, which select it, for example"

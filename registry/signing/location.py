@@ -10,11 +10,10 @@ from registry.errors import KeyUnavailableError, MalformedError, shown
 from registry.protocol import schema
 from registry.signing.file_store import FileKeyStore
 from registry.signing.keyring_store import KeyringKeyStore
-from registry.signing.memory import MemoryKeyStore
 from registry.signing.passphrase import Passphrase
 from registry.signing.signer import KeyStore
 
-_KNOWN: Final = "keyring:, file:, file:/folder and memory: (lost with the process)"
+_KNOWN: Final = "keyring:, file: and file:/folder"
 _LATER: Final = ("ssh-agent", "pkcs11")
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f]")
 
@@ -31,14 +30,14 @@ class KeyLocation:
 
 
 def parse_location(uri: str) -> KeyLocation:
-    """Read ``keyring:``, ``file:``, ``file:/folder`` or ``memory:``.
+    """Read ``keyring:``, ``file:`` or ``file:/folder``.
 
     Raises MalformedError ``location.scheme`` for another kind of store, and
     ``location.path`` for a folder that is not absolute and in its one spelling,
     or stands where none may.
     """
     scheme, colon, rest = uri.partition(":")
-    if not colon or scheme not in ("keyring", "file", "memory"):
+    if not colon or scheme not in ("keyring", "file"):
         if colon and scheme in _LATER:
             message = f"{scheme}: is not a kind of key store yet"
         else:
@@ -69,20 +68,17 @@ def open_key_store(
     """The store at *location* for the keys of *registry*. Touches nothing yet.
 
     ``file:`` is the folder ``keys`` in *home*, and needs a *passphrase*:
-    KeyUnavailableError ``passphrase.source`` without one. ``memory:`` is a new
-    and empty store each time.
+    KeyUnavailableError ``passphrase.source`` without one.
     """
     schema.name(registry, "")
     if location.scheme == "keyring":
         return KeyringKeyStore(registry)
-    if location.scheme == "memory":
-        return MemoryKeyStore(registry)
     if passphrase is None:
         raise KeyUnavailableError(
             "key files need a passphrase, and no source of one is set",
             code="passphrase.source",
-            hint="set [signer] passphrase in config.toml:"
-            ' "credential:NAME", "file:/path" or "prompt:"',
+            hint="set [signer] passphrase in config.toml to"
+            ' "credential:NAME", "file:/path" or "prompt:"; `pith init` takes --passphrase',
         )
     folder = location.path or home / "keys"
     return FileKeyStore(registry, folder, passphrase, uri=str(location))

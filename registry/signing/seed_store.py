@@ -106,7 +106,8 @@ def key_exists(key_id: str, uri: str) -> ConflictError:
     return ConflictError(
         f"{uri} already holds a key {key_id}",
         code="key.exists",
-        hint="a key id means one key for ever: take another key id",
+        hint="a key id means one key for ever: choose another (`pith init` takes --key-id,"
+        " `pith key create` --id)",
     )
 
 

@@ -54,7 +54,7 @@ def translated(path: Path) -> Iterator[None]:
         raise StoreError(
             f"cannot open {path}: {error}",
             code="store.open",
-            hint="check that the home exists and is yours; `pith init` makes a new one",
+            hint="check that it is there and yours; if it is lost, restore it from a backup",
         ) from None
     except apsw.BusyError as error:
         raise StoreError(
@@ -67,6 +67,10 @@ def translated(path: Path) -> Iterator[None]:
             f"{path} is not a sound database: {error}",
             code="store.damaged",
             hint="restore it from a backup; do not write to it",
+        ) from None
+    except ValueError as error:  # a path that has no UTF-8, or a NUL in it
+        raise StoreError(
+            f"{str(path)!r} is not a file name a database can have: {error}", code="store.open"
         ) from None
     except apsw.Error as error:
         raise StoreError(f"database error on {path}: {error}", code="store.error") from None

@@ -39,6 +39,9 @@ ADD_INTENT: Final = (
     "INSERT INTO intents (subject, prev, at, body) "
     "VALUES (:subject, :prev, :at, :body) ON CONFLICT DO NOTHING RETURNING at"
 )
+RENEW_INTENT: Final = (
+    "UPDATE intents SET at = :at, body = :body WHERE subject = :subject AND prev = :prev"
+)
 DROP_INTENT: Final = "DELETE FROM intents WHERE subject = :subject AND prev = :prev"
 COUNT_INTENTS: Final = "SELECT count(*) FROM intents"
 

@@ -20,6 +20,9 @@ from registry.store.database import open_database, translated, write
 
 NO_EVENT: Final = b""
 PAGE: Final = 500
+MAX_CLAIM_AGE: Final = 86_400 * 1_000_000
+"""Microseconds after which a claim's time is no longer that of a signature: the claim is
+taken over with the new time. No process still works on it, and nothing of it ever left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +206,8 @@ class Store:
         """Durably claim the first place in the chain of each record not yet minted.
 
         Gives for each record its intent, which an earlier, interrupted mint may
-        have made with its own time, or None where the record is minted already.
+        have made with its own time within the last day, or None where the record
+        is minted already.
         """
         claims: list[Intent | None] = []
         with self._write():
@@ -247,7 +251,16 @@ class Store:
         if list(self._db.execute(sql.ADD_INTENT, values)):
             return intent
         at, body = next(iter(self._db.execute(sql.INTENT, place)))
+        if abs(at - intent.at.micros) > MAX_CLAIM_AGE:
+            self._db.execute(sql.RENEW_INTENT, values)
+            return intent
         return Intent(intent.subject, intent.prev, Instant(at), body)
+
+    def drop_claim(self, intent: Intent) -> None:
+        """Give up a place that nothing was stored for."""
+        place = {"subject": intent.subject, "prev": intent.prev}
+        with self._write():
+            self._db.execute(sql.DROP_INTENT, place)
 
     def intents(self, after: Intent | None = None) -> list[Intent]:
         """A page of the claims that nothing was stored for yet: what interruptions left."""

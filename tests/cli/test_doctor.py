@@ -24,7 +24,7 @@ def test_a_new_home_wants_a_recovery_key_and_nothing_else(pith: Pith, home: Path
     done = pith("doctor", "--json", home=home)
 
     assert done.code == 9
-    assert [each["name"] for each in done.objects] == [*NAMES, "key store file:", "signer"]
+    assert [each["name"] for each in done.objects] == [*NAMES, "key store", "signer"]
     assert {each["name"] for each in done.objects if each["status"] != "ok"} == {"recovery"}
     assert tree(home) == before
     assert rows(home, "SELECT kind FROM signatures") == [("keyset",)]
@@ -79,9 +79,11 @@ def test_a_clock_that_was_set_back(pith: Pith, home: Path, record_file: Path) ->
     desk = App(home).open()
     mint(desk, desk.signer(desk.clock()), [record()], at=now().plus(days=3))
 
-    found = findings(pith, home, 4)
+    found = findings(pith, home, 6)
 
     assert found["clock"]["code"] == "clock.backwards"
+    done = pith("mint", record_file, home=home).refused(6, "clock.backwards")
+    assert done.out == b""
 
 
 @pytest.mark.parametrize("what", ["not a database", "a hole in the middle", "cut short", "empty"])

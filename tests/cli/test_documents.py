@@ -145,7 +145,7 @@ def test_list_and_show_agree(pith: Pith, stocked: Path) -> None:
     ("event_id", "code", "rule"),
     [
         ("sha256:" + "0" * 64, 5, "event.absent"),
-        ("0" * 64, 3, None),
+        ("0" * 64, 5, "event.absent"),
         ("sha256:" + "A" * 64, 3, None),
         ("sha256:" + "0" * 63, 3, None),
         ("", 3, None),

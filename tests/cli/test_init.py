@@ -175,7 +175,7 @@ def test_a_passphrase_on_the_command_line_is_refused_and_not_repeated(
 ) -> None:
     done = pith(
         "init", *WHERE, "--signer", "file:", "--passphrase", "hunter2", home=tmp_path / "home"
-    ).refused(2, "config.secret")
+    ).refused(2, "usage.passphrase")
 
     assert "hunter2" not in done.err
     assert tree(tmp_path) == []

@@ -17,8 +17,9 @@ BUILD = (
 )
 PURE = {
     "verify the seed": ("verify", "seed.json"),
-    "verify and explain": ("verify", "seed.json", "--explain", "--json"),
+    "verify and explain": ("verify", "seed.json", "--explain"),
     "verify what is refused": ("verify", "record.json"),
+    "verify as JSON": ("verify", "seed.json", "--json"),
     "number": ("number", "record.json", "--json"),
     "record build": BUILD,
 }

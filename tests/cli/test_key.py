@@ -49,7 +49,7 @@ def test_a_new_key_is_made_and_signs_nothing_yet(pith: Pith, home: Path, record_
         for row in pith("key", "list", "--json", home=home).fine().objects
     } == {
         first: "active",
-        key_id: "not in the key set",
+        key_id: "unlisted",
     }
     minted = pith("mint", record_file, "--json", home=home).fine().object
     assert minted["receipt"]["key_id"] == first

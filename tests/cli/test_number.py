@@ -208,7 +208,11 @@ def test_many_long_lines_take_little_memory() -> None:
     command = ["bash", "-c", 'ulimit -v 1200000; exec "$@"', "bash", *PITH, "number", "-"]
     with tempfile.TemporaryFile() as prose:
         running = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=prose, env=environment()
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=prose,
+            env=environment(),
         )
         assert running.stdin is not None
         with suppress(BrokenPipeError), running.stdin as stdin:

@@ -253,7 +253,8 @@ def test_a_key_of_another_id_or_value_is_no_pin(pith: Pith, stocked: Path, bundl
         ("k=", (3,)),
         ("key-1=zz", (3,)),
         ("key-1=" + "00" * 31, (3,)),
-        ("key-1=" + "AB" * 32, (3,)),
+        ("key-1=" + "AB" * 32, (3, 4)),
+        ("key-1=" + "ab" * 16, (3,)),
         ("=" + "ab" * 32, (3,)),
         ("key-1=01" + "00" * 31, (3, 4)),
         ("key-1=" + "ff" * 32, (3, 4)),
@@ -368,6 +369,13 @@ def test_openssl_checks_each_signature_of_the_seed_as_explained(
     assert done.stdout.splitlines() == [b"Signature Verified Successfully"] * 4
     assert b"BEGIN PUBLIC KEY" in script
     assert {path.name for path in tmp_path.iterdir()} == {"seed.json", "explained.sh"}
+
+
+def test_explain_alone_and_with_quiet_is_one_script(pith: Pith, seed: Path) -> None:
+    alone = pith("verify", "--explain", seed).fine().out
+
+    assert alone == pith("verify", "--explain", "--quiet", seed).fine().out
+    pith("verify", "--explain", "--json", seed).refused(2, "usage.together")
 
 
 def test_openssl_refuses_a_message_that_was_changed(pith: Pith, seed: Path, tmp_path: Path) -> None:

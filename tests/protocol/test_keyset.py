@@ -473,11 +473,16 @@ def test_an_unknown_algorithm_is_kept_and_counts_for_nothing() -> None:
     assert [entry.key_id for entry in body.active("registry")] == [REGISTRY.key_id]
 
 
-def test_an_unknown_algorithm_cannot_sign() -> None:
+def test_a_signature_of_an_unknown_algorithm_counts_for_nothing() -> None:
     value = changed(insert("keys", UNKNOWN), base=FIRST)
-    value["signatures"].append(FIRST["signatures"][0] | {"key_id": UNKNOWN["key_id"]})
+    value = world.reseal_keyset(value, [REGISTRY.signer])
+    value["signatures"].append(value["signatures"][0] | {"key_id": UNKNOWN["key_id"]})
+    value["signatures"][1]["signature_b64"] = "AAAA"
 
-    assert failing(world.dump(value))[0] == (SIGNATURES, SIGNATURES)
+    verify_keyset(KeySet.from_json(value))
+
+    alone = value | {"signatures": value["signatures"][1:]}
+    assert failing(world.dump(alone))[0] == ("keyset.possession", "keyset.possession")
 
 
 @pytest.mark.parametrize("days", [1, 365, 400, 4000])

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Final
 
 from registry.config import Config, new_config
+from registry.protocol.event import Event
 from registry.protocol.graph import Paper
 from registry.protocol.instant import Instant
 from registry.protocol.record import Record
 from registry.services.desk import Desk
 from registry.services.initialise import initialise
+from registry.services.mint import finish_interrupted
 from registry.signing.memory import MemoryKeyStore
 from registry.signing.signer import KeyStore
 from registry.store.store import Store
@@ -69,6 +71,13 @@ class World:
 def paper(headline: str = "") -> Paper:
     """The paper of `record`, with something that makes another snapshot."""
     return Paper(title=TITLE, abstract=ABSTRACT, authors="A. Author", headline=headline)
+
+
+def finished(desk: Desk) -> int:
+    """How many interrupted claims are finished now, none of them refused."""
+    outcomes = list(finish_interrupted(desk, desk.signer(desk.clock()), at=desk.clock()))
+    assert all(isinstance(outcome, Event) for outcome in outcomes), outcomes
+    return len(outcomes)
 
 
 RECORD: Final[Record] = record()

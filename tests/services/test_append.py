@@ -11,10 +11,10 @@ from registry.protocol.graph import Paper
 from registry.services.append import add_graph_snapshot
 from registry.services.desk import Desk
 from registry.services.find import merged
-from registry.services.mint import finish_interrupted, mint
+from registry.services.mint import mint
 from registry.store.store import Store
 from tests.cli.lab import ABSTRACT, TITLE
-from tests.services.registry import RECORD, START, World, paper
+from tests.services.registry import RECORD, START, World, finished, paper
 
 
 @pytest.fixture(name="minted")
@@ -112,7 +112,7 @@ def test_a_head_that_moves_after_it_was_read_forks_nothing(world: World, minted:
     assert ids[-1] == event.event_id
     assert len(ids) == 3
     assert journalled(slow) == ids
-    assert finish_interrupted(minted, minted.signer(minted.clock())) == 0
+    assert finished(minted) == 0
 
 
 def test_the_same_news_from_two_desks_is_signed_once(world: World, minted: Desk) -> None:
@@ -149,7 +149,7 @@ def test_an_interrupted_snapshot_is_finished_by_the_next_mint(world: World, mint
     dying.store.close()
     world.clock.move(3600)
 
-    assert finish_interrupted(minted, minted.signer(minted.clock())) == 1
+    assert finished(minted) == 1
 
     *_, last = merged(minted, RECORD.number).events
     assert chain(minted)[-1] == last.event_id

@@ -53,7 +53,7 @@ class Locked(MemoryKeyStore):
 def test_a_key_store_that_is_locked(world: World, desk: Desk) -> None:
     world.keys = Locked(REGISTRY)
 
-    assert found(world, desk)["key store memory:"] == ("fail", "keyring.locked")
+    assert found(world, desk)["key store"] == ("fail", "keyring.locked")
 
 
 def test_a_clock_that_went_back_by_a_little_or_by_much(world: World, desk: Desk) -> None:

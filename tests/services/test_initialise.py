@@ -128,7 +128,7 @@ def test_new_keys_are_numbered_and_known(world: World) -> None:
     row = create_key(desk, world.keys, key_id=None, seed=bytes(32), at=START)
 
     assert row.key_id == "lab-v2-2026-06"
-    assert key_status(desk, row) == "not in the key set"
+    assert key_status(desk, row) == "unlisted"
     assert key_status(desk, desk.store.list_keys()[0]) == "active"
     assert desk.find_key("lab-v2-2026-06") == row
     assert desk.active_key().key_id == "lab-v1-2026-06"

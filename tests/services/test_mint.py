@@ -1,8 +1,9 @@
 """Mint: three steps that each survive a crash."""
 
+import apsw
 import pytest
 
-from registry.errors import KeyUnavailableError
+from registry.errors import ConflictError, KeyUnavailableError, StoreError
 from registry.protocol.receipt import verify_receipt
 from registry.services.append import add_graph_snapshot
 from registry.services.bundle import build_bundle
@@ -11,7 +12,7 @@ from registry.services.find import merged
 from registry.services.mint import finish_interrupted, mint, receipt_of
 from registry.signing.signer import SeedSigner
 from tests.cli.lab import record
-from tests.services.registry import RECORD, START, World, paper
+from tests.services.registry import RECORD, START, World, finished, paper
 
 
 def test_a_mint_gives_a_receipt_that_verifies_and_an_event_that_merges(desk: Desk) -> None:
@@ -78,11 +79,26 @@ def test_what_was_claimed_and_not_given_again_is_finished_by_itself(
     desk.store.claim_mints([record(i) for i in range(1, 1203)], at=START)
     world.clock.move(3600)
 
-    assert finish_interrupted(desk, desk.signer(desk.clock())) == 1202
+    assert finished(desk) == 1202
 
     assert desk.store.count_intents() == 0
     assert receipt_of(desk, record(7)).first_computed_at == START
-    assert finish_interrupted(desk, desk.signer(desk.clock())) == 0
+    assert finished(desk) == 0
+
+
+def test_a_claim_that_cannot_be_finished_does_not_stop_the_others(world: World, desk: Desk) -> None:
+    desk.store.claim_mints([RECORD, record(2)], at=START)
+    connection = apsw.Connection(str(world.config.store_path))
+    for lost in ("A" * 26, "7" * 26):
+        connection.execute("INSERT INTO intents VALUES (?, x'', ?, x'')", (lost, START.micros))
+    connection.close()
+
+    outcomes = list(finish_interrupted(desk, desk.signer(desk.clock()), at=desk.clock()))
+
+    assert [type(outcome) for outcome in outcomes].count(StoreError) == 2
+    assert len(outcomes) == 4
+    assert desk.store.count_minted() == 2
+    assert desk.store.count_intents() == 2
 
 
 def test_a_claimed_record_is_not_found_before_it_is_minted(desk: Desk) -> None:
@@ -154,3 +170,13 @@ def test_every_signature_is_in_the_journal_once(world: World, desk: Desk) -> Non
     assert lines[-1].digest.hex() == bundle.sha256
     assert {line.key_id for line in lines} == {signer.key_id}
     assert desk.store.last_signed_at() == world.clock()
+
+
+def test_a_clock_behind_the_last_signature_signs_nothing(world: World, desk: Desk) -> None:
+    mint(desk, desk.signer(world.clock()), [RECORD], at=world.clock.move(86_400))
+
+    with pytest.raises(ConflictError) as caught:
+        desk.signer(START)
+
+    assert caught.value.code == "clock.backwards"
+    assert caught.value.hint

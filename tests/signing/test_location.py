@@ -16,7 +16,6 @@ from tests.parts import ROOT
     ("uri", "location"),
     [
         ("keyring:", KeyLocation("keyring", None)),
-        ("memory:", KeyLocation("memory", None)),
         ("file:", KeyLocation("file", None)),
         ("file:/", KeyLocation("file", Path("/"))),
         ("file:/etc/pith keys", KeyLocation("file", Path("/etc/pith keys"))),
@@ -48,7 +47,7 @@ def test_other_kinds_are_refused(uri: str) -> None:
         parse_location(uri)
 
     assert refused.value.code == "location.scheme"
-    for known in ("keyring:", "file:", "memory:"):
+    for known in ("keyring:", "file:"):
         assert known in refused.value.hint
 
 
@@ -56,7 +55,8 @@ def test_other_kinds_are_refused(uri: str) -> None:
     "uri",
     [
         "keyring:x",
-        "memory:/x",
+        "keyring:/x",
+        "memory:",
         "keyring://",
         "file:keys",
         "file:./keys",
@@ -76,7 +76,7 @@ def test_paths_stand_where_they_may_and_plainly(uri: str) -> None:
     assert refused.value.code == "location.path"
 
 
-@pytest.mark.parametrize("uri", ["keyring:", "memory:", "file:", "file:/var/lib/pith"])
+@pytest.mark.parametrize("uri", ["keyring:", "file:", "file:/var/lib/pith"])
 def test_every_location_opens_as_its_store(uri: str, tmp_path: Path) -> None:
     store = open_key_store(
         parse_location(uri),

@@ -191,8 +191,9 @@ def test_a_batch_is_kept_whole_or_not_at_all(world: World, desk: Desk) -> None:
 def test_the_last_signature_is_the_latest_and_not_the_last_inserted(
     world: World, desk: Desk
 ) -> None:
-    mint(desk, desk.signer(desk.clock()), [RECORD], at=START.plus(days=1))
-    mint(desk, desk.signer(desk.clock()), [record(2)], at=START)
+    signer = desk.signer(START)
+    mint(desk, signer, [RECORD], at=START.plus(days=1))
+    mint(desk, signer, [record(2)], at=START)
 
     assert desk.store.last_signed_at() == START.plus(days=1)
 
