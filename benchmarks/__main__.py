@@ -36,8 +36,8 @@ def main() -> None:
 
 Made by `make bench` on {datetime.now(UTC):%Y-%m-%d} at commit {commit or "unknown"}: {cpu()},
 {measure.CORES} cores, Python {platform.python_version()}, {packages}.
-Each figure is the median of {measure.ROUNDS} rounds in which both sides took turns; the ratio is the
-median of the rounds' ratios. Machines are noisy: compare ratios, and run it on yours.
+Each figure is the median of several rounds in which both sides took turns; the ratio is the median
+of the rounds' ratios. Machines are noisy: compare ratios, and run it on yours.
 
 | what | against, in the same run | ours | theirs | ratio | aim |
 |---|---|---|---|---|---|

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from registry.errors import ConfigError, MalformedError, UsageError, shown
+from registry.errors import ConfigError, MalformedError, UsageError, printable, shown
 from registry.protocol import schema
 
 FILE_NAME: Final = "config.toml"
@@ -75,7 +75,7 @@ def new_config(
     return Config(
         registry_id=registry_id,
         base_url=schema.base_url(base_url.rstrip("/"), "--base-url"),
-        name=schema.text(name or registry_id, "--name", limit=128),
+        name=_display_name(name or registry_id),
         store_path=home / "registry.db",
         signer=signer,
         passphrase=passphrase,
@@ -200,9 +200,7 @@ class _Reader:
         return Config(
             registry_id=registry_id,
             base_url=self.take("registry", "base_url", None, lambda v: schema.base_url(v)),
-            name=self.take(
-                "registry", "name", registry_id, lambda v: schema.text(v, "name", limit=128)
-            ),
+            name=self.take("registry", "name", registry_id, _display_name),
             store_path=self.take("store", "url", home / "registry.db", lambda v: _store(v, home)),
             signer=self.take("signer", "default", SIGNER, lambda v: schema.text(v, "")),
             passphrase=self.optional("signer", "passphrase"),
@@ -215,6 +213,15 @@ class _Reader:
             max_ahead=self.take("verify", "max_ahead", MAX_AHEAD, duration),
             mint_batch=self.take("mint", "batch", MINT_BATCH, _batch),
         )
+
+
+def _display_name(value: object) -> str:
+    name = schema.text(value, "name", limit=128)
+    if printable(name) != name or not name.strip():
+        raise MalformedError(
+            f"{shown(name)} is not a name people can read", code="config.name", path="name"
+        )
+    return name
 
 
 def duration(value: object) -> int:

@@ -104,11 +104,12 @@ def _has_object_lines(head: bytes) -> bool:
 
 
 def _lines(head: bytes, file: BinaryIO, limit: int) -> Iterator[bytes]:
-    """The lines of what was read already and of the rest, each cut at *limit* bytes."""
+    """The lines of what was read already and of the rest, without their ends, each cut
+    at *limit* bytes."""
     *lines, rest = head.split(b"\n")
     yield from lines
-    while line := rest + file.readline(limit - len(rest)):
+    while line := rest + file.readline(limit + 1 - len(rest)):
         rest = b""
-        yield line
-        while len(line) == limit and not line.endswith(b"\n"):
-            line = file.readline(limit)
+        yield line.removesuffix(b"\n")[:limit]
+        while len(line) > limit and not line.endswith(b"\n"):
+            line = file.readline(limit + 1)

@@ -1,5 +1,6 @@
 """What commands print: data on stdout, prose on stderr."""
 
+import json
 import os
 import sys
 import tempfile
@@ -18,8 +19,12 @@ def lines(items: Iterable[str]) -> None:
 
 
 def json_line(value: Any) -> None:
-    """One JSON value on a line of stdout, in canonical bytes."""
-    raw(canonical(value) + b"\n")
+    """One JSON value on a line of stdout: in canonical bytes, or on a terminal with every
+    character that is not ASCII escaped (J7: such text is never printed raw)."""
+    if sys.stdout.isatty():
+        lines([json.dumps(value, sort_keys=True)])
+    else:
+        raw(canonical(value) + b"\n")
 
 
 def raw(data: bytes) -> None:

@@ -48,7 +48,8 @@ class SignedPart:
     """One signature of a document, enough for anyone to check it with other tools.
 
     ``message`` is exactly what was signed, ``made_of`` says what it is; ``signer_id``
-    is who speaks with the key.
+    is who speaks with the key. ``dated`` is the time that the signature covers, the
+    only one a verdict goes by, or None where it covers none (decision 0009).
     """
 
     what: str
@@ -58,7 +59,7 @@ class SignedPart:
     key: PublicKey
     message: bytes
     signature: bytes
-    signed_at: Instant
+    dated: Instant | None
 
 
 @dataclass(frozen=True, slots=True)

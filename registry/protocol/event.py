@@ -258,6 +258,15 @@ class Event:
             schema.hex64(members["content_sha256"], f"{path}.content_sha256"),
             schema.event_id(members["event_id"], f"{path}.event_id"),
         )
+        # signed_at is under no signature: without this an edited copy with an earlier one,
+        # which sorts before the good copy, would be kept in its place (decision 0009).
+        if event.signature.signed_at.whole < event.body.created_at:
+            raise MalformedError(
+                f"signed_at {event.signature.signed_at.seconds} is before created_at "
+                f"{event.body.created_at.seconds}",
+                code="event.times",
+                path=f"{path}.signature.signed_at",
+            )
         if size > MAX_EVENT_BYTES:
             raise MalformedError(
                 f"event of {size} bytes is over {MAX_EVENT_BYTES}", code="event.size", path=path

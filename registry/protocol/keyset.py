@@ -15,6 +15,7 @@ KEYSET_TYPE: Final = "pith_key_set"
 KEYSET_VERSION: Final = "1.0"
 PREFIX: Final = b"pith-keyset-v1\n"
 MAX_LIFE_DAYS: Final = 400
+MAX_AHEAD_SECONDS: Final = 600
 USAGES: Final = ("registry", "recovery")
 STATUSES: Final = ("announced", "active", "retiring", "retired", "revoked")
 _BODY_KEYS: Final = frozenset(
@@ -395,7 +396,13 @@ def check_possession(keyset: KeySet) -> None:
 
 
 def check_fresh(body: KeySetBody, at: Instant) -> None:
-    """The set has not expired at *at*."""
+    """The set has been made and has not expired at *at*."""
+    if body.created_at > at.plus(seconds=MAX_AHEAD_SECONDS):
+        raise VerificationError(
+            f"the key set was created at {body.created_at.seconds}, ahead of this clock",
+            code="keyset.fresh",
+            hint="check this machine's clock",
+        )
     if at > body.expires_at:
         raise VerificationError(
             f"the key set expired at {body.expires_at.seconds}",

@@ -26,7 +26,7 @@ def receipt_part(event: Event, receipt: Receipt, bindings: Bindings) -> SignedPa
         bindings[signer],
         bytes.fromhex(receipt.sha256),
         receipt.signature,
-        receipt.signed_at,
+        event.body.created_at,
     )
 
 
@@ -41,7 +41,7 @@ def signed_event(event: Event, key: PublicKey) -> SignedPart:
         key,
         bytes.fromhex(event.sha256),
         event.signature.raw,
-        event.signature.signed_at,
+        event.body.created_at,
     )
 
 
@@ -68,6 +68,6 @@ def signed_parts(
             bindings[signer],
             bytes.fromhex(bundle.sha256),
             signature.raw,
-            signature.signed_at,
+            bundle.body.built_at,
         ),
     )

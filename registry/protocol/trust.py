@@ -22,7 +22,7 @@ from registry.protocol.checks import E_, SignedPart, Step, Verdict
 from registry.protocol.event import Bindings, SignerRef
 from registry.protocol.instant import Instant
 from registry.protocol.keys import PublicKey
-from registry.protocol.keyset import KeyEntry, KeySet, check_fresh, verify_keyset
+from registry.protocol.keyset import MAX_AHEAD_SECONDS, KeyEntry, KeySet, check_fresh, verify_keyset
 from registry.protocol.number import PithNumber, Reference
 from registry.protocol.source import Source
 
@@ -125,7 +125,6 @@ def parse_pin(data: bytes, origin: str) -> Pin:
     )
 
 
-MAX_AHEAD_SECONDS: Final = 600
 WEAK_PREFIX: Final = 8
 
 
@@ -198,7 +197,7 @@ class Anchor:
             entry = self.keyset.body.find(part.key)
             if entry is None or entry.key_id != part.key_id:
                 raise self._untrusted(part)
-            return _verdict(part.what, entry, part.signed_at)
+            return _verdict(part.what, entry, part.dated)
         if not any(pin.key == part.key and pin.key_id == part.key_id for pin in self.keys):
             raise self._untrusted(part)
         return Verdict(part.what, part.key_id, "valid", "pinned key")
@@ -265,7 +264,7 @@ def check_anchor_fresh(trusted: Anchor, at: Instant) -> str:
     return f"version {trusted.keyset.body.version}"
 
 
-def _verdict(what: str, entry: KeyEntry, signed_at: Instant) -> Verdict:
+def _verdict(what: str, entry: KeyEntry, dated: Instant | None) -> Verdict:
     """Section 9.4, without outside evidence: nothing under a revoked key is proven."""
 
     def invalid(reason: str) -> Verdict:
@@ -275,14 +274,19 @@ def _verdict(what: str, entry: KeyEntry, signed_at: Instant) -> Verdict:
         return invalid(f"a {entry.usage} key signs no documents")
     if entry.status == "announced":
         return invalid("the key is announced and not yet active")
-    if signed_at < entry.valid_from:
-        return invalid(f"signed before the key was valid from {entry.valid_from.seconds}")
-    if entry.retired_at is not None and signed_at > entry.retired_at:
-        return invalid(f"signed after the key was retired at {entry.retired_at.seconds}")
+    if dated is None:
+        if entry.status in ("retired", "revoked"):
+            reason = f"the key is {entry.status}, and the signature covers no time"
+            return Verdict(what, entry.key_id, "unproven", reason)
+        return Verdict(what, entry.key_id, "valid", f"the key is {entry.status}")
+    if dated < entry.valid_from:
+        return invalid(f"dated before the key was valid from {entry.valid_from.seconds}")
+    if entry.retired_at is not None and dated > entry.retired_at:
+        return invalid(f"dated after the key was retired at {entry.retired_at.seconds}")
     if entry.status != "revoked":
         return Verdict(what, entry.key_id, "valid", f"the key is {entry.status}")
     cutoff = entry.compromised_since or entry.valid_from
-    if signed_at >= cutoff:
+    if dated >= cutoff:
         return invalid(f"the key is distrusted since {cutoff.seconds}")
     return Verdict(
         what,

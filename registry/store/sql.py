@@ -40,7 +40,8 @@ ADD_INTENT: Final = (
     "VALUES (:subject, :prev, :at, :body) ON CONFLICT DO NOTHING RETURNING at"
 )
 RENEW_INTENT: Final = (
-    "UPDATE intents SET at = :at, body = :body WHERE subject = :subject AND prev = :prev"
+    "UPDATE intents SET at = :at, body = :body WHERE subject = :subject AND prev = :prev "
+    "AND at = :old RETURNING at"
 )
 DROP_INTENT: Final = "DELETE FROM intents WHERE subject = :subject AND prev = :prev"
 COUNT_INTENTS: Final = "SELECT count(*) FROM intents"

@@ -252,7 +252,7 @@ class Store:
             return intent
         at, body = next(iter(self._db.execute(sql.INTENT, place)))
         if abs(at - intent.at.micros) > MAX_CLAIM_AGE:
-            self._db.execute(sql.RENEW_INTENT, values)
+            self._db.execute(sql.RENEW_INTENT, values | {"old": at})
             return intent
         return Intent(intent.subject, intent.prev, Instant(at), body)
 

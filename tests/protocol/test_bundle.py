@@ -446,7 +446,7 @@ INVALID: Final[dict[str, Case]] = {
     "event-content-changed": event(
         "event.digest",
         "event.digest",
-        put("events.1.created_at", "2026-06-01T12:01:01Z"),
+        put("events.1.created_at", "2026-06-01T12:00:59Z"),
         seal="bundle",
         more=("bundle.events",),
     ),
@@ -544,11 +544,12 @@ INVALID: Final[dict[str, Case]] = {
     "state-sha256-of-another": state(put("state.state_sha256", flip), seal="bundle"),
     "state-is-a-list": form("schema.type", "state", []),
     # times
-    "event-created-after-it-was-signed": case(
-        "bundle.times",
-        "bundle.times",
+    "event-created-after-it-was-signed": event(
+        "event.schema",
+        "event.times",
         put("events.1.created_at", "2026-06-01T12:02:00Z"),
         seal="events",
+        more=("bundle.events",),
     ),
     "built-before-its-events": case(
         "bundle.times", "bundle.times", put("built_at", AT.plus(seconds=59).seconds)

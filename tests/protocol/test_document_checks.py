@@ -81,11 +81,11 @@ EVENTS: Final = {
     ),
     "created-after-it-was-signed": (
         event(put("created_at", NOW.seconds)),
-        ("event.times",),
+        ("event.form",),
     ),
     "signed-in-the-future": (
         event(put("signature.signed_at", NOW.plus(seconds=661).micro_text), seal=False),
-        ("event.times",),
+        ("event.clock",),
     ),
     "of-a-registry-without-a-pin": (
         world.dump(OTHER_REGISTRY.snapshot().to_json()),
@@ -114,7 +114,7 @@ def test_the_clock_allows_ten_minutes(ahead: int, ok: bool) -> None:
         world.dump(SNAPSHOT.to_json()), world.terms(REGISTRY.pin, when=at)
     )
 
-    assert world.failed(report) == (() if ok else ("event.times",))
+    assert world.failed(report) == (() if ok else ("event.clock",))
 
 
 @pytest.mark.parametrize(

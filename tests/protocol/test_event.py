@@ -321,8 +321,8 @@ INVALID: Final[dict[str, tuple[JsonObject, str, str]]] = {
     ),
     "created-a-second-after-first-computed": (
         said("created_at", AT.plus(seconds=1).seconds, CREATED),
-        "event.receipt",
-        "event.receipt",
+        "event.schema",
+        "event.times",
     ),
     "created-a-second-before-first-computed": (
         said("created_at", AT.plus(seconds=-1).seconds, CREATED),

@@ -270,7 +270,7 @@ VALID: Final = ("valid",) * 4
 NONE: Final = ("invalid",) * 4
 UNPROVEN: Final = ("unproven",) * 4
 REVOKED: Final[dict[str, Any]] = {"status": "revoked", "revoked_at": NOW}
-SIGNED: Final = EVENTS[0].signature.signed_at
+SIGNED: Final = EVENTS[0].body.created_at
 LIVES: Final = {
     "active": Life({}, VALID),
     "retiring": Life({"status": "retiring"}, VALID),
@@ -295,7 +295,7 @@ LIVES: Final = {
     ),
     "compromised-the-moment-it-signed": Life(
         REVOKED | {"compromised_since": SIGNED},
-        ("unproven", "invalid", "invalid", "invalid"),
+        ("invalid", "invalid", "invalid", "invalid"),
     ),
     "compromised-later-but-retired-before": Life(
         REVOKED | {"compromised_since": NOW, "retired_at": SINCE}, NONE
@@ -354,7 +354,7 @@ def test_verdicts_are_of_the_time_each_signature_says() -> None:
     assert {verdict.key_id for verdict in report.verdicts} == {REGISTRY.key_id}
 
 
-@pytest.mark.parametrize("name", ["retired-before", "announced", "compromised-later"])
+@pytest.mark.parametrize("name", ["announced", "compromised-later"])
 def test_a_receipt_and_an_event_alone_get_the_same_verdict(name: str) -> None:
     terms = world.terms(life(**LIVES[name].members))
     receipt = examine_receipt_document(
@@ -365,6 +365,17 @@ def test_a_receipt_and_an_event_alone_get_the_same_verdict(name: str) -> None:
     assert tuple(verdict.verdict for verdict in receipt.verdicts) == LIVES[name].verdicts[:1]
     assert tuple(verdict.verdict for verdict in event.verdicts) == LIVES[name].verdicts[:2]
     assert world.failed(receipt) == world.failed(event) == ("trust.verdicts",)
+
+
+def test_a_lone_receipt_under_a_retired_key_is_unproven() -> None:
+    """Its times are under no signature: whoever edits them must gain nothing."""
+    receipt = REGISTRY.receipt().to_json()
+    report = examine_receipt_document(
+        world.dump(receipt), RECORD.canonical, world.terms(life(**LIVES["retired-before"].members))
+    )
+
+    assert [verdict.verdict for verdict in report.verdicts] == ["unproven"]
+    assert world.failed(report) == ("trust.verdicts",)
 
 
 # -- one chain a signer (8.3, above the merge) ---------------------------------

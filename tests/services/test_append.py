@@ -157,6 +157,24 @@ def test_an_interrupted_snapshot_is_finished_by_the_next_mint(world: World, mint
     assert last.signature.signed_at == claimed_at
 
 
+def test_an_interrupted_snapshot_of_long_ago_is_dropped(world: World, minted: Desk) -> None:
+    dying = world.desk(Dying)
+    with pytest.raises(Killed):
+        add_graph_snapshot(
+            dying, dying.signer(dying.clock()), RECORD, paper("old"), at=world.clock.move(5)
+        )
+    dying.store.close()
+    world.clock.move(3 * 86_400)
+
+    assert finished(minted) == 0
+
+    assert len(chain(minted)) == 1
+    event, _ = add_graph_snapshot(
+        minted, minted.signer(minted.clock()), RECORD, paper("new"), at=world.clock()
+    )
+    assert chain(minted)[-1] == event.event_id
+
+
 def test_an_interrupted_snapshot_is_finished_by_the_next_snapshot(
     world: World, minted: Desk
 ) -> None:

@@ -180,3 +180,13 @@ def test_a_clock_behind_the_last_signature_signs_nothing(world: World, desk: Des
 
     assert caught.value.code == "clock.backwards"
     assert caught.value.hint
+
+
+def test_a_claim_of_long_ago_is_minted_with_the_time_of_now(world: World, desk: Desk) -> None:
+    desk.store.claim_mints([RECORD], at=START)
+    later = world.clock.move(3 * 86_400)
+
+    assert finished(desk) == 1
+
+    assert receipt_of(desk, RECORD).first_computed_at == later
+    assert desk.store.count_intents() == 0

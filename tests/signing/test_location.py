@@ -56,7 +56,6 @@ def test_other_kinds_are_refused(uri: str) -> None:
     [
         "keyring:x",
         "keyring:/x",
-        "memory:",
         "keyring://",
         "file:keys",
         "file:./keys",
@@ -118,7 +117,9 @@ def test_plain_file_is_the_folder_keys_in_the_home(tmp_path: Path) -> None:
 @pytest.mark.parametrize("registry", ["", "lab example", "x" * 129])
 def test_the_registry_has_its_form(registry: str, tmp_path: Path) -> None:
     with pytest.raises(MalformedError) as refused:
-        open_key_store(parse_location("memory:"), registry=registry, home=tmp_path, passphrase=None)
+        open_key_store(
+            parse_location("keyring:"), registry=registry, home=tmp_path, passphrase=None
+        )
 
     assert refused.value.code == "schema.name"
 
