@@ -74,7 +74,7 @@ def read_json(data: bytes, limits: Limits = SMALL) -> Document:
     hooks = _Hooks(fraction, _integer)
     value = _parse(text, hooks.decoder(), hooks)
     _check_shape(value, data, limits)
-    escaped = "\\u" in text
+    escaped = "\\" in text and "\\u" in text
     if escaped:
         _check_strings(value, _SURROGATE, "json.surrogate", "lone surrogate")
     plain = not fractions and not escaped and (text.isascii() or _ASTRAL.search(text) is None)
@@ -311,6 +311,9 @@ def _with_path(text: str, hooks: _Hooks, error: MalformedError) -> MalformedErro
     return error
 
 
+_CONTAINERS: Final = frozenset((dict, list))
+
+
 def _check_shape(value: JsonObject, data: bytes, limits: Limits) -> None:
     """J4, cheaply: bytes are counted first, and the tree walked only if they allow too much."""
     opened = data.count(b"{") + data.count(b"[")
@@ -325,7 +328,7 @@ def _check_shape(value: JsonObject, data: bytes, limits: Limits) -> None:
                 child
                 for parent in level
                 for child in (parent.values() if type(parent) is dict else parent)
-                if isinstance(child, (dict, list))
+                if type(child) in _CONTAINERS
             ]
     if opened + data.count(b",") + 1 > limits.max_values:
         count = sum(1 for _ in _walk(value))
