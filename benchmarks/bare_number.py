@@ -4,7 +4,8 @@ canonical bytes, SHA-256, and nothing else of a record's rules, numbers or outpu
 import hashlib
 import sys
 
-from registry.protocol.canonical import canonical, read_record_json
+from registry.protocol.canonical import canonical
+from registry.protocol.strict_json import read_record_json
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from registry.errors import MalformedError, NotFoundError, StoreError, UsageError, shown
-from registry.protocol.canonical import LARGE, SMALL
+from registry.protocol.strict_json import LARGE, SMALL
 
 
 class Item(NamedTuple):

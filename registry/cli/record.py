@@ -10,10 +10,11 @@ from registry.cli._input import read_bytes, read_text
 from registry.cli._options import AsJson, Home, Number, open_desk
 from registry.cli.main import example, group
 from registry.errors import UsageError
-from registry.protocol.canonical import SMALL, JsonObject, read_json
+from registry.protocol.canonical import JsonObject
 from registry.protocol.instant import Instant
 from registry.protocol.record import Record
 from registry.protocol.source import Source, parse_versioned
+from registry.protocol.strict_json import SMALL, read_json
 from registry.protocol.text import unassigned
 
 app = group("Canonical records: build them, show and list the minted ones.")

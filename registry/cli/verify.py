@@ -22,9 +22,9 @@ from registry.errors import (
     printable,
     shown,
 )
-from registry.protocol.canonical import KEY_SET
 from registry.protocol.checks import Report
 from registry.protocol.number import Reference
+from registry.protocol.strict_json import KEY_SET
 from registry.protocol.trust import KeyPin, KeySetPin, Pin, Terms, parse_pin
 from registry.services.verify import examine
 

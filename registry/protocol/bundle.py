@@ -8,13 +8,14 @@ from typing import Final, Self
 
 from registry.errors import MalformedError, MismatchError, shown
 from registry.protocol import schema
-from registry.protocol.canonical import LARGE, Encoder, Json, JsonObject, canonical, read_json
+from registry.protocol.canonical import Encoder, Json, JsonObject, canonical
 from registry.protocol.event import Signature
 from registry.protocol.instant import Instant
 from registry.protocol.keys import KeyObject
 from registry.protocol.merge import MERGE_VERSION, Merged
 from registry.protocol.number import PithNumber
 from registry.protocol.record import Record
+from registry.protocol.strict_json import LARGE, read_json
 
 BUNDLE_TYPE: Final = "pith_open_graph_bundle"
 BUNDLE_VERSION: Final = "1.0"

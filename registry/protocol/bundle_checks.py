@@ -5,8 +5,8 @@ from typing import Final
 
 from registry.errors import ConflictError, MismatchError, VerificationError, shown
 from registry.protocol.bundle import Bundle, bundle_message, check_links, check_mirror_hint
-from registry.protocol.canonical import LARGE, Document, JsonObject, plain_canonical, read_json
-from registry.protocol.checks import Check, Report, SignedPart, Step, Verdict, counted, run_steps
+from registry.protocol.canonical import JsonObject, plain_canonical
+from registry.protocol.checks import Check, Report, SignedPart, Step, counted, run_steps
 from registry.protocol.event import SignerRef
 from registry.protocol.event_checks import EVENT_CHECKS, Examined, event_rows, examine_event
 from registry.protocol.event_types import check_anchor
@@ -17,17 +17,11 @@ from registry.protocol.record import Record
 from registry.protocol.schema import fraction_for_integer
 from registry.protocol.signed_parts import event_part, signed_parts
 from registry.protocol.source import Source
-from registry.protocol.trust import (
-    NO_KEY_SET,
-    Anchor,
-    Terms,
-    anchor,
-    check_anchor_fresh,
-    require_verdicts,
-)
+from registry.protocol.strict_json import LARGE, Document, read_json
+from registry.protocol.trust import NO_KEY_SET, Terms, Trusting
 
 
-class BundleExamination:
+class BundleExamination(Trusting):
     """One bundle on its way through the checks; each method is one of them.
 
     A method raises the failure of its check, and leaves on the object what
@@ -38,18 +32,15 @@ class BundleExamination:
     bundle: Bundle
     record: Record
     number: PithNumber
-    registry: str
     keys: tuple[KeyObject, ...]
     bindings: dict[SignerRef, PublicKey]
     copies: list[Examined]
     merged: Merged
-    trusted: Anchor
 
     def __init__(self, data: bytes, terms: Terms, document: Document | None) -> None:
+        super().__init__(terms)
         self.data = data
-        self.terms = terms
         self.read = document
-        self.verdicts: list[Verdict] = []
 
     # -- form ----------------------------------------------------------------
 
@@ -280,20 +271,7 @@ class BundleExamination:
         """The record is the one that was asked for."""
         return self.terms.check_subject(self.record.number, self.record.source)
 
-    def expected_registry(self) -> None:
-        """The registry is the one that was asked for."""
-        self.terms.check_registry(self.registry)
-
     # -- trust ---------------------------------------------------------------
-
-    def pin(self) -> str:
-        """The verifier brings a pin for this registry."""
-        self.trusted = anchor(self.terms.pins, self.registry)
-        return "; ".join(self.trusted.origins)
-
-    def fresh(self) -> str:
-        """A pinned key set has not expired."""
-        return check_anchor_fresh(self.trusted, self.terms.at)
 
     def trusted_keys(self) -> str:
         """Bundle, record_created and receipt are signed by keys a pin leads to; under a
@@ -313,10 +291,6 @@ class BundleExamination:
     def signed_parts(self) -> tuple[SignedPart, ...]:
         """The signatures of the bundle, for trust and for those who check them elsewhere."""
         return signed_parts(self.bundle, self.merged, self.registry, self.bindings)
-
-    def verdict_each(self) -> None:
-        """Each signature is valid or proven under the key set."""
-        require_verdicts(self.verdicts)
 
     def chain(self) -> str:
         """Under a key set, a signer begins one chain a record, and forks none."""
@@ -365,7 +339,7 @@ def bindings_of(keys: Iterable[KeyObject], registry: str) -> dict[SignerRef, Pub
 
 _X = BundleExamination
 _EVENTS: Final = ("bundle.public_keys", "bundle.registry")
-_STEPS_BEFORE: Final = (
+_STEPS_BEFORE: Final[tuple[Step[BundleExamination], ...]] = (
     Step("json", _X.json),
     Step("bundle.schema", _X.schema, ("json",)),
     Step("bundle.record", _X.record_form, ("bundle.schema",)),
@@ -380,7 +354,7 @@ _STEPS_BEFORE: Final = (
     Step("bundle.public_keys", _X.public_keys, ("bundle.schema",)),
     Step("bundle.registry", _X.one_registry, ("bundle.public_keys",)),
 )
-_STEPS_AFTER: Final = (
+_STEPS_AFTER: Final[tuple[Step[BundleExamination], ...]] = (
     Step("bundle.events", _X.events, ("bundle.registry",)),
     Step("bundle.record_created", _X.record_created, ("bundle.events", "bundle.record")),
     Step("bundle.state", _X.state, ("bundle.events",)),
@@ -396,7 +370,7 @@ _STEPS_AFTER: Final = (
     Step("event.chain", _X.chain, ("trust.pin", "bundle.events")),
 )
 
-_EXPECTED: Final = (
+_EXPECTED: Final[tuple[Step[BundleExamination], ...]] = (
     Step("expect.subject", _X.expected_subject, ("bundle.record",)),
     Step("expect.registry", _X.expected_registry, ("bundle.registry",)),
 )

@@ -3,13 +3,12 @@
 from typing import Final
 
 from registry.errors import UntrustedKeyError, VerificationError
-from registry.protocol.canonical import KEY_SET, read_json
-from registry.protocol.checks import Check, Report, SignedPart, Step, Verdict, counted, run_steps
+from registry.protocol.checks import Check, Report, SignedPart, Step, counted, run_steps
 from registry.protocol.event import Event
 from registry.protocol.event_checks import event_rows, examine_event
 from registry.protocol.event_types import RECORD_CREATED
-from registry.protocol.keyset import (
-    KeySet,
+from registry.protocol.keyset import KeySet, keyset_message
+from registry.protocol.keyset_rules import (
     check_chain,
     check_fresh,
     check_keys,
@@ -17,65 +16,29 @@ from registry.protocol.keyset import (
     check_possession,
     check_signatures,
     check_threshold,
-    keyset_message,
 )
 from registry.protocol.receipt import Receipt, receipt_message, verify_receipt
 from registry.protocol.record import Record
 from registry.protocol.signed_parts import receipt_part, signed_event
+from registry.protocol.strict_json import KEY_SET, read_json
 from registry.protocol.trust import (
     HINT_PIN,
     KeySetPin,
     Terms,
+    Trusting,
     anchor,
-    check_anchor_fresh,
     registry_bindings,
-    require_verdicts,
 )
-
-
-class _Trusted:
-    """What the examinations of single documents share: trust in the signatures found."""
-
-    terms: Terms
-    registry: str
-
-    def __init__(self) -> None:
-        self.parts: tuple[SignedPart, ...] = ()
-        self.verdicts: list[Verdict] = []
-
-    def pin(self) -> str:
-        """The verifier brings a pin for this registry."""
-        self.trusted = anchor(self.terms.pins, self.registry)
-        return "; ".join(self.trusted.origins)
-
-    def fresh(self) -> str:
-        """A pinned key set has not expired."""
-        return check_anchor_fresh(self.trusted, self.terms.at)
-
-    def trusted_keys(self) -> str:
-        """Every signature is by a key a pin leads to."""
-        self.verdicts += [self.trusted.judge(part) for part in self.parts]
-        return ", ".join(sorted({verdict.key_id for verdict in self.verdicts}))
-
-    def verdict_each(self) -> None:
-        """Each signature is valid or proven under the key set."""
-        require_verdicts(self.verdicts)
-
-    def expected_registry(self) -> None:
-        """The registry is the one that was asked for."""
-        self.terms.check_registry(self.registry)
-
 
 # -- event ---------------------------------------------------------------------
 
 
-class EventExamination(_Trusted):
+class EventExamination(Trusting):
     """One event of a registry, checked with the keys that the verifier pins."""
 
     def __init__(self, data: bytes, terms: Terms) -> None:
-        super().__init__()
+        super().__init__(terms)
         self.data = data
-        self.terms = terms
 
     def json(self) -> None:
         """J1 to J11."""
@@ -154,14 +117,13 @@ def examine_event_document(data: bytes, terms: Terms) -> Report:
 # -- receipt -------------------------------------------------------------------
 
 
-class ReceiptExamination(_Trusted):
+class ReceiptExamination(Trusting):
     """A receipt and the record it should be of, checked with a pinned key."""
 
     def __init__(self, data: bytes, record: bytes, terms: Terms) -> None:
-        super().__init__()
+        super().__init__(terms)
         self.data = data
         self.record_data = record
-        self.terms = terms
 
     def json(self) -> None:
         """J1 to J11."""

@@ -9,13 +9,14 @@ from typing import Final, Self, TypeAlias
 
 from registry.errors import MalformedError, shown
 from registry.protocol import schema
-from registry.protocol.canonical import Encoder, Json, JsonObject, canonical, read_json
+from registry.protocol.canonical import Encoder, Json, JsonObject, canonical
 from registry.protocol.ed25519 import SIGNATURE_LENGTH
 from registry.protocol.event_types import EVENT_TYPES
 from registry.protocol.instant import Instant
 from registry.protocol.keys import ALGORITHM, PARTY_TYPES, REGISTRY_SIGNER, PublicKey
 from registry.protocol.number import PithNumber
 from registry.protocol.receipt import SIGNATURE_STATUS
+from registry.protocol.strict_json import read_json
 
 SCHEMA_VERSION: Final = "1.0"
 SIGNED_MESSAGE: Final = "open_graph_event_sha256_bytes"

@@ -6,11 +6,12 @@ from typing import Final, Self
 
 from registry.errors import MalformedError, MismatchError
 from registry.protocol import schema
-from registry.protocol.canonical import Json, JsonObject, canonical, read_json
+from registry.protocol.canonical import Json, JsonObject, canonical
 from registry.protocol.ed25519 import SIGNATURE_LENGTH
 from registry.protocol.instant import Instant
 from registry.protocol.keys import ALGORITHM, PublicKey
 from registry.protocol.record import Record
+from registry.protocol.strict_json import read_json
 
 KIND: Final = "pith_receipt"
 RECEIPT_VERSION: Final = "0.3"

@@ -6,19 +6,12 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 from registry.errors import MalformedError, shown
-from registry.protocol.canonical import (
-    Encoder,
-    Json,
-    JsonObject,
-    canonical,
-    check_characters,
-    plain_canonical,
-    read_record_json,
-)
+from registry.protocol.canonical import Encoder, Json, JsonObject, canonical, plain_canonical
 from registry.protocol.instant import Instant
 from registry.protocol.number import PithNumber
 from registry.protocol.schema import array, closed, constant, hex64, seconds, text
 from registry.protocol.source import Source
+from registry.protocol.strict_json import check_characters, read_record_json
 from registry.protocol.text import text_sha256
 
 SCHEMA_VERSION: Final = "1.0"

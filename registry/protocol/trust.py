@@ -17,14 +17,16 @@ from registry.errors import (
     shown,
 )
 from registry.protocol import schema
-from registry.protocol.canonical import KEY_SET, JsonObject, read_json
+from registry.protocol.canonical import JsonObject
 from registry.protocol.checks import E_, SignedPart, Step, Verdict
 from registry.protocol.event import Bindings, SignerRef
 from registry.protocol.instant import Instant
 from registry.protocol.keys import PublicKey
-from registry.protocol.keyset import MAX_AHEAD_SECONDS, KeyEntry, KeySet, check_fresh, verify_keyset
+from registry.protocol.keyset import KeyEntry, KeySet
+from registry.protocol.keyset_rules import MAX_AHEAD_SECONDS, check_fresh, verify_keyset
 from registry.protocol.number import PithNumber, Reference
 from registry.protocol.source import Source
+from registry.protocol.strict_json import KEY_SET, read_json
 
 PIN_TYPE: Final = "pith_pin"
 PIN_VERSION: Final = "1.0"
@@ -319,3 +321,41 @@ def registry_bindings(pins: Iterable[Pin], registry: str) -> Bindings:
                     key = entry.object.key
                     found[SignerRef.of_registry(registry, entry.key_id, key)] = key
     return found
+
+
+class Trusting:
+    """What every examination shares: trust in the signatures it found.
+
+    ``registry`` and ``parts`` are set by the examination on its way, ``trusted``
+    by the check `pin`.
+    """
+
+    registry: str
+    trusted: Anchor
+
+    def __init__(self, terms: Terms) -> None:
+        self.terms = terms
+        self.parts: tuple[SignedPart, ...] = ()
+        self.verdicts: list[Verdict] = []
+
+    def pin(self) -> str:
+        """The verifier brings a pin for this registry."""
+        self.trusted = anchor(self.terms.pins, self.registry)
+        return "; ".join(self.trusted.origins)
+
+    def fresh(self) -> str:
+        """A pinned key set has not expired."""
+        return check_anchor_fresh(self.trusted, self.terms.at)
+
+    def trusted_keys(self) -> str:
+        """Every signature is by a key a pin leads to."""
+        self.verdicts += [self.trusted.judge(part) for part in self.parts]
+        return ", ".join(sorted({verdict.key_id for verdict in self.verdicts}))
+
+    def verdict_each(self) -> None:
+        """Each signature is valid or proven under the key set."""
+        require_verdicts(self.verdicts)
+
+    def expected_registry(self) -> None:
+        """The registry is the one that was asked for."""
+        self.terms.check_registry(self.registry)

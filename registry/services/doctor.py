@@ -7,7 +7,7 @@ from typing import Literal
 
 from registry.errors import PithError
 from registry.protocol.instant import Instant
-from registry.protocol.keyset import verify_keyset
+from registry.protocol.keyset_rules import verify_keyset
 from registry.services.desk import Desk
 
 

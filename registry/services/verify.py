@@ -2,13 +2,14 @@
 
 from registry.errors import MalformedError, PithError, UsageError, shown
 from registry.protocol.bundle_checks import examine_bundle
-from registry.protocol.canonical import LARGE, JsonObject, read_json
+from registry.protocol.canonical import JsonObject
 from registry.protocol.checks import Check, Report
 from registry.protocol.document_checks import (
     examine_event_document,
     examine_keyset_document,
     examine_receipt_document,
 )
+from registry.protocol.strict_json import LARGE, read_json
 from registry.protocol.trust import Terms
 
 

@@ -11,19 +11,15 @@ from collections.abc import Sequence
 from registry.errors import KeyUnavailableError, MalformedError, MismatchError
 from registry.protocol.bundle import Bundle, BundleBody, bundle_message
 from registry.protocol.bundle_checks import examine_bundle
-from registry.protocol.canonical import LARGE, canonical, read_json
+from registry.protocol.canonical import canonical
 from registry.protocol.event import Event, EventBody, Signature, event_message
 from registry.protocol.event_checks import examine_event
 from registry.protocol.instant import Instant
-from registry.protocol.keyset import (
-    KeySet,
-    KeySetBody,
-    KeySetSignature,
-    keyset_message,
-    verify_keyset,
-)
+from registry.protocol.keyset import KeySet, KeySetBody, KeySetSignature, keyset_message
+from registry.protocol.keyset_rules import verify_keyset
 from registry.protocol.receipt import Receipt, receipt_message, verify_receipt
 from registry.protocol.record import Record
+from registry.protocol.strict_json import LARGE, read_json
 from registry.protocol.trust import KeyPin, Terms
 from registry.signing.signer import Signer
 

@@ -19,7 +19,8 @@ from nacl.utils import random as nacl_random
 
 from registry.errors import KeyUnavailableError, MalformedError
 from registry.protocol import schema
-from registry.protocol.canonical import Json, JsonObject, canonical, read_json
+from registry.protocol.canonical import Json, JsonObject, canonical
+from registry.protocol.strict_json import read_json
 from registry.signing.signer import public_key_of
 
 MAX_SIZE: Final = 64 << 10

@@ -15,18 +15,20 @@ from hypothesis import strategies as st
 from registry.errors import MalformedError
 from registry.protocol import schema
 from registry.protocol.canonical import (
-    KEY_SET,
-    LARGE,
     MAX_INTEGER,
-    SMALL,
-    Limits,
     canonical,
-    check_characters,
     digest,
     plain_canonical,
+    reference_canonical,
+)
+from registry.protocol.strict_json import (
+    KEY_SET,
+    LARGE,
+    SMALL,
+    Limits,
+    check_characters,
     read_json,
     read_record_json,
-    reference_canonical,
 )
 from tests.protocol.refusals import refused
 

@@ -13,13 +13,8 @@ from typing import Final
 
 import jcs
 
-from registry.protocol.canonical import (
-    MAX_INTEGER,
-    canonical,
-    read_json,
-    read_record_json,
-    reference_canonical,
-)
+from registry.protocol.canonical import MAX_INTEGER, canonical, reference_canonical
+from registry.protocol.strict_json import read_json, read_record_json
 from tests.protocol.refusals import outcome
 
 RFC8785_CASES: Final = ("arrays", "french", "structures", "unicode", "values", "weird")

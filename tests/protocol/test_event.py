@@ -7,11 +7,12 @@ from typing import Any, Final
 import pytest
 
 from registry.errors import PithError
-from registry.protocol.canonical import JsonObject, canonical, read_json
+from registry.protocol.canonical import JsonObject, canonical
 from registry.protocol.event import Bindings, Event, EventBody, SignerRef, event_message
 from registry.protocol.event_checks import EVENT_CHECKS, event_rows, examine_event
 from registry.protocol.event_types import EVENT_TYPES
 from registry.protocol.instant import Instant
+from registry.protocol.strict_json import read_json
 from tests import world
 from tests.protocol.refusals import refused
 from tests.world import (

@@ -12,14 +12,8 @@ from registry.errors import MalformedError, VerificationError
 from registry.protocol.canonical import JsonObject, canonical
 from registry.protocol.document_checks import examine_keyset_document
 from registry.protocol.instant import Instant
-from registry.protocol.keyset import (
-    KeySet,
-    KeySetBody,
-    check_fresh,
-    first_keyset,
-    keyset_message,
-    verify_keyset,
-)
+from registry.protocol.keyset import KeySet, KeySetBody, first_keyset, keyset_message
+from registry.protocol.keyset_rules import check_fresh, verify_keyset
 from registry.signing.signer import Signer
 from tests import world
 from tests.protocol.refusals import refused

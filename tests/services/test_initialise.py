@@ -7,7 +7,7 @@ import pytest
 from registry.config import load_config
 from registry.errors import ConflictError, KeyUnavailableError, StoreError
 from registry.protocol.keys import PublicKey
-from registry.protocol.keyset import verify_keyset
+from registry.protocol.keyset_rules import verify_keyset
 from registry.services.keys import create_key, key_status
 from registry.signing.memory import MemoryKeyStore
 from registry.signing.signer import SeedSigner, public_key_of

@@ -29,7 +29,8 @@ from registry.protocol.event import EventBody, event_message
 from registry.protocol.event_checks import examine_event
 from registry.protocol.instant import Instant
 from registry.protocol.keys import PublicKey
-from registry.protocol.keyset import KeySetBody, keyset_message, verify_keyset
+from registry.protocol.keyset import KeySetBody, keyset_message
+from registry.protocol.keyset_rules import verify_keyset
 from registry.protocol.receipt import receipt_message, verify_receipt
 from registry.protocol.record import Record
 from registry.signing.documents import sign_bundle, sign_event, sign_keyset, sign_receipt
