@@ -37,7 +37,8 @@ class Config:
     """How one registry is set up. Durations are in seconds.
 
     ``store_path`` is absolute; ``passphrase`` is where a passphrase comes from,
-    never one itself; ``pins`` are names of shipped pins or absolute paths.
+    never one itself; ``pins`` are names of shipped pins or
+    paths, relative to the home.
     """
 
     registry_id: str
