@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final, TypeVar
@@ -63,12 +64,11 @@ def _pooled(
     from concurrent.futures import Future, ProcessPoolExecutor
     from concurrent.futures.process import BrokenProcessPool
 
-    # Workers ignore Ctrl-C: the parent ends them when it leaves the block.
     pool = ProcessPoolExecutor(
         cores,
         mp_context=multiprocessing.get_context("fork"),
-        initializer=signal.signal,
-        initargs=(signal.SIGINT, signal.SIG_IGN),
+        initializer=_settle,
+        initargs=(os.getpid(),),
     )
     waiting: deque[tuple[list[Item], Future[list[T | PithError]]]] = deque()
     try:
@@ -86,4 +86,18 @@ def _pooled(
             hint="it may have been short of memory; what was printed is right, run it again",
         ) from None
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        pool.shutdown(cancel_futures=True)
+
+
+_PR_SET_PDEATHSIG: Final = 1
+
+
+def _settle(parent: int) -> None:
+    """Make a worker leave Ctrl-C to the parent, and never outlive it."""
+    import ctypes
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
