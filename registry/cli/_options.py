@@ -24,6 +24,14 @@ Number: TypeAlias = Annotated[
         "an arxiv: id or a DOI.",
     ),
 ]
+PastRotation: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--past-rotation",
+        metavar="REASON",
+        help="Sign although the key's promised rotation is past; the reason is kept.",
+    ),
+]
 Output: TypeAlias = Annotated[
     Path | None, typer.Option("--output", "-o", help="Write to this file instead of stdout.")
 ]

@@ -3,7 +3,7 @@
 import typer
 
 from registry.cli import _output
-from registry.cli._options import Home, Number, Output, open_desk
+from registry.cli._options import Home, Number, Output, PastRotation, open_desk
 from registry.cli.main import example, group
 
 app = group("Signed bundles: all about one record, for anyone to verify offline.")
@@ -15,7 +15,13 @@ def _bundle() -> None:
 
 
 @app.command(epilog=example("pith bundle build arxiv:2401.00001 -o bundle.json"))
-def build(context: typer.Context, number: Number, output: Output = None, home: Home = None) -> None:
+def build(
+    context: typer.Context,
+    number: Number,
+    output: Output = None,
+    past_rotation: PastRotation = None,
+    home: Home = None,
+) -> None:
     """Build, sign and examine the bundle of a record, and print it as it is served.
 
     The bytes are one line of JSON without a newline at the end. What is printed
@@ -26,5 +32,6 @@ def build(context: typer.Context, number: Number, output: Output = None, home: H
 
     desk = open_desk(context, home)
     record = find_record(desk, number)
-    bundle = build_bundle(desk, desk.signer(desk.clock()), record, at=desk.clock())
+    signer = desk.signer(desk.clock(), past_rotation)
+    bundle = build_bundle(desk, signer, record, at=desk.clock())
     _output.document(bundle.to_bytes(), output)

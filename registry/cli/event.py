@@ -7,7 +7,7 @@ import typer
 from registry.cli import _output
 from registry.cli._boundary import note
 from registry.cli._input import read_text
-from registry.cli._options import AsJson, Home, Number, open_desk
+from registry.cli._options import AsJson, Home, Number, PastRotation, open_desk
 from registry.cli.main import example, group
 from registry.errors import NotFoundError, UsageError
 from registry.protocol import schema
@@ -43,6 +43,7 @@ def graph_snapshot(
         str, typer.Option("--authors", help="The authors, with commas between them.")
     ] = "",
     headline: Annotated[str, typer.Option("--headline", help="One line about the paper.")] = "",
+    past_rotation: PastRotation = None,
     as_json: AsJson = False,
     home: Home = None,
 ) -> None:
@@ -60,7 +61,9 @@ def graph_snapshot(
     paper = Paper(title=title, abstract=text, authors=authors, headline=headline)
     desk = open_desk(context, home)
     record = find_record(desk, number)
-    event, new = add_graph_snapshot(desk, desk.signer(desk.clock()), record, paper, at=desk.clock())
+    event, new = add_graph_snapshot(
+        desk, desk.signer(desk.clock(), past_rotation), record, paper, at=desk.clock()
+    )
     if not new:
         note("the current snapshot says the same: nothing was signed")
     if as_json:

@@ -7,7 +7,7 @@ import typer
 from registry.cli import _output
 from registry.cli._batch import AsStrict, Batch
 from registry.cli._boundary import complain, exit_code, note
-from registry.cli._options import AsJson, Home, open_desk
+from registry.cli._options import AsJson, Home, PastRotation, open_desk
 from registry.cli._progress import Progress
 from registry.cli.main import example, group
 from registry.cli.number import described
@@ -37,6 +37,7 @@ def mint(
     ],
     as_json: AsJson = False,
     strict: AsStrict = False,
+    past_rotation: PastRotation = None,
     home: Home = None,
 ) -> int:
     """Mint canonical records: store each, sign its receipt and its record_created event.
@@ -50,7 +51,7 @@ def mint(
     desk = open_desk(context, home)
     batch = Batch(files, strict, Record.parse)
     now = desk.clock()
-    signer = desk.signer(now)
+    signer = desk.signer(now, past_rotation)
     finished = 0
     for outcome in finish_interrupted(desk, signer, at=now):
         if isinstance(outcome, PithError):

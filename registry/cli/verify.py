@@ -22,7 +22,7 @@ from registry.errors import (
     printable,
     shown,
 )
-from registry.protocol.checks import Report
+from registry.protocol.checks import Report, counted
 from registry.protocol.number import Reference
 from registry.protocol.strict_json import KEY_SET
 from registry.protocol.trust import KeyPin, KeySetPin, Pin, Terms, parse_pin
@@ -61,6 +61,10 @@ def verify(
     registry: Annotated[
         str | None, typer.Option("--registry", metavar="NAME", help="Fail on any other registry.")
     ] = None,
+    accept_expired: Annotated[
+        bool,
+        typer.Option("--accept-expired", help="Take a pinned key set as of the day it expired."),
+    ] = False,
     explain: Annotated[
         bool,
         typer.Option(
@@ -91,6 +95,7 @@ def verify(
         max_ahead=max_ahead,
         expect=Reference.parse(expect) if expect is not None else None,
         registry=registry,
+        accept_expired=accept_expired,
     )
     data = read_bytes(file)
     report = examine(data, terms, None if record is None else read_bytes(record))
@@ -171,6 +176,12 @@ def _conclude(report: Report, *, quiet: bool) -> int:
         if not quiet:
             note(f"verified: {report.kind} {report.subject} of {report.registry}")
         return 0
+    if report.proven is not None:
+        gone, state = counted(len(report.proven.unproven), "event"), report.proven.state
+        note(
+            f"the key set does not vouch for {gone}; of the other "
+            f"{state['valid_event_count']} the state is {state['state_sha256']}"
+        )
     error = report.failure or VerificationError("a check was skipped", code="checks.skipped")
     complain(error, f"refused, {report.kind}: ")
     return exit_code(error)

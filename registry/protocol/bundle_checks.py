@@ -6,7 +6,7 @@ from typing import Final
 from registry.errors import ConflictError, MismatchError, VerificationError, shown
 from registry.protocol.bundle import Bundle, bundle_message, check_links, check_mirror_hint
 from registry.protocol.canonical import JsonObject, plain_canonical
-from registry.protocol.checks import Check, Report, SignedPart, Step, counted, run_steps
+from registry.protocol.checks import Check, Proven, Report, SignedPart, Step, counted, run_steps
 from registry.protocol.event import SignerRef
 from registry.protocol.event_checks import EVENT_CHECKS, Examined, event_rows, examine_event
 from registry.protocol.event_types import check_anchor
@@ -15,10 +15,10 @@ from registry.protocol.merge import Merged, merge_examined
 from registry.protocol.number import PithNumber
 from registry.protocol.record import Record
 from registry.protocol.schema import fraction_for_integer
-from registry.protocol.signed_parts import event_part, signed_parts
+from registry.protocol.signed_parts import event_part, receipt_part, signed_event, signed_parts
 from registry.protocol.source import Source
 from registry.protocol.strict_json import LARGE, Document, read_json
-from registry.protocol.trust import NO_KEY_SET, Terms, Trusting
+from registry.protocol.trust import NO_KEY_SET, VOUCHED, Terms, Trusting
 
 
 class BundleExamination(Trusting):
@@ -288,6 +288,28 @@ class BundleExamination(Trusting):
             shown_event is not None and part.what == event_part(shown_event)
         )
 
+    def proven(self) -> Proven | None:
+        """A second merge without the events, and the receipts in them, that the pinned key
+        set calls neither valid nor proven; None where it vouches for all."""
+        if all(verdict.verdict in VOUCHED for verdict in self.verdicts):
+            return None
+        vouched = [copy for copy in self.copies if self._is_vouched(copy)]
+        identities = {copy.identity for copy in vouched}
+        merged = merge_examined(self.number, vouched)
+        return Proven(
+            tuple(copy.identity for copy in self.copies if copy.identity not in identities),
+            merged.state(self._body["source_aliases"]),
+        )
+
+    def _is_vouched(self, copy: Examined) -> bool:
+        event = copy.event
+        if event is None or event.body.signer.signer_id != self.registry:
+            return True
+        parts = [signed_event(event, self.bindings[event.body.signer])]
+        if copy.receipt is not None:
+            parts.append(receipt_part(event, copy.receipt, self.bindings))
+        return all(self.trusted.judge(part).verdict in VOUCHED for part in parts)
+
     def signed_parts(self) -> tuple[SignedPart, ...]:
         """The signatures of the bundle, for trust and for those who check them elsewhere."""
         return signed_parts(self.bundle, self.merged, self.registry, self.bindings)
@@ -400,6 +422,7 @@ def examine_bundle(data: bytes, terms: Terms, document: Document | None = None) 
         else (),
         verdicts=tuple(examination.verdicts),
         registry=examination.registry if ready else "",
+        proven=examination.proven() if "trust.key" in sound else None,
     )
 
 

@@ -82,6 +82,19 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
+class Proven:
+    """What is left of a bundle without what its verifier's key set does not vouch for
+    (protocol.md section 8): the events that are left out, and the state of the others."""
+
+    unproven: tuple[str, ...]
+    state: JsonObject
+
+    def to_json(self) -> JsonObject:
+        """The same for ``--json``."""
+        return {"unproven": list(self.unproven), "state": self.state}
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """All checks of one document in order, what it is about, and its signatures."""
 
@@ -91,6 +104,7 @@ class Report:
     signed: tuple[SignedPart, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
     registry: str = ""
+    proven: Proven | None = None
 
     @property
     def ok(self) -> bool:
@@ -118,6 +132,7 @@ class Report:
             "ok": self.ok,
             "checks": [check.to_json() for check in self.checks],
             "verdicts": [verdict.to_json() for verdict in self.verdicts],
+            "proven": None if self.proven is None else self.proven.to_json(),
         }
 
 

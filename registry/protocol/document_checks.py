@@ -10,7 +10,6 @@ from registry.protocol.event_types import RECORD_CREATED
 from registry.protocol.keyset import KeySet, keyset_message
 from registry.protocol.keyset_rules import (
     check_chain,
-    check_fresh,
     check_keys,
     check_life,
     check_possession,
@@ -27,6 +26,7 @@ from registry.protocol.trust import (
     Terms,
     Trusting,
     anchor,
+    check_fresh_under,
     registry_bindings,
 )
 
@@ -269,9 +269,9 @@ class KeySetExamination:
         """Every key of a first version has signed it."""
         check_possession(self.keyset)
 
-    def fresh(self) -> None:
+    def fresh(self) -> str:
         """It has not expired."""
-        check_fresh(self.keyset.body, self.terms.at)
+        return check_fresh_under(self.keyset.body, self.terms)
 
     def expected_registry(self) -> None:
         """The registry is the one that was asked for."""

@@ -134,7 +134,7 @@ def check_fresh(body: KeySetBody, at: Instant) -> None:
         raise VerificationError(
             f"the key set expired at {body.expires_at.seconds}",
             code="keyset.fresh",
-            hint="get the registry's newest key set",
+            hint="get the registry's newest key set; --accept-expired takes this one as of its end",
         )
 
 

@@ -22,7 +22,7 @@ from registry.protocol.checks import E_, SignedPart, Step, Verdict
 from registry.protocol.event import Bindings, SignerRef
 from registry.protocol.instant import Instant
 from registry.protocol.keys import PublicKey
-from registry.protocol.keyset import KeyEntry, KeySet
+from registry.protocol.keyset import KeyEntry, KeySet, KeySetBody
 from registry.protocol.keyset_rules import MAX_AHEAD_SECONDS, check_fresh, verify_keyset
 from registry.protocol.number import PithNumber, Reference
 from registry.protocol.source import Source
@@ -136,7 +136,7 @@ class Terms:
 
     ``max_ahead`` is how many seconds a document may be ahead of ``at``;
     ``expect`` and ``registry`` fail a document about another record or of
-    another registry.
+    another registry; ``accept_expired`` takes an expired key set as of its end.
     """
 
     pins: tuple[Pin, ...]
@@ -144,6 +144,7 @@ class Terms:
     max_ahead: int = MAX_AHEAD_SECONDS
     expect: Reference | None = None
     registry: str | None = None
+    accept_expired: bool = False
 
     def asked(self, steps: tuple[Step[E_], ...]) -> tuple[Step[E_], ...]:
         """The steps without those that check an expectation nobody has."""
@@ -255,15 +256,17 @@ def anchor(pins: Iterable[Pin], registry: str) -> Anchor:
     )
 
 
+VOUCHED: Final = ("valid", "proven")
 NO_KEY_SET: Final = "no key set is pinned"
 
 
-def check_anchor_fresh(trusted: Anchor, at: Instant) -> str:
-    """Raise ``keyset.fresh`` when the pinned key set has expired at *at*."""
-    if trusted.keyset is None:
-        return NO_KEY_SET
-    check_fresh(trusted.keyset.body, at)
-    return f"version {trusted.keyset.body.version}"
+def check_fresh_under(body: KeySetBody, terms: Terms) -> str:
+    """Raise ``keyset.fresh`` when a key set is not in force at the verifier's time, unless
+    an expired one is accepted as of its end."""
+    if terms.accept_expired and terms.at > body.expires_at:
+        return f"as of {body.expires_at.seconds}, when version {body.version} expired"
+    check_fresh(body, terms.at)
+    return f"version {body.version}"
 
 
 def _verdict(what: str, entry: KeyEntry, dated: Instant | None) -> Verdict:
@@ -302,7 +305,7 @@ def _verdict(what: str, entry: KeyEntry, dated: Instant | None) -> Verdict:
 def require_verdicts(verdicts: Sequence[Verdict]) -> None:
     """Raise VerificationError ``trust.verdicts`` unless each is valid or proven."""
     for verdict in verdicts:
-        if verdict.verdict not in ("valid", "proven"):
+        if verdict.verdict not in VOUCHED:
             raise VerificationError(
                 f"the {verdict.what} is {verdict.verdict}: {verdict.reason}",
                 code="trust.verdicts",
@@ -345,7 +348,9 @@ class Trusting:
 
     def fresh(self) -> str:
         """A pinned key set has not expired."""
-        return check_anchor_fresh(self.trusted, self.terms.at)
+        if self.trusted.keyset is None:
+            return NO_KEY_SET
+        return check_fresh_under(self.trusted.keyset.body, self.terms)
 
     def trusted_keys(self) -> str:
         """Every signature is by a key a pin leads to."""

@@ -11,7 +11,7 @@ from registry.protocol.instant import Instant
 from registry.protocol.keys import KeyObject
 from registry.protocol.keyset import KeySet
 from registry.signing.signer import KeyStore, Signer
-from registry.store.store import KeyRow, Store
+from registry.store.store import ActRow, KeyRow, Store
 
 MAX_BACKWARDS: Final = 60
 """Seconds by which a clock may be set back without stopping a registry."""
@@ -65,22 +65,37 @@ class Desk:
         """Where one of our keys is."""
         return next((row for row in self.store.list_keys() if row.key_id == key_id), None)
 
-    def signer(self, at: Instant) -> Signer:
+    def signer(self, at: Instant, past_rotation: str | None = None) -> Signer:
         """The signer of the active key, its public key compared with the key set's.
 
-        *at* is the time of what it will sign. Raises KeyUnavailableError with the
-        reason the key store gives, and ConflictError ``clock.backwards`` for a time
+        *at* is the time of what it will sign. Past the key's ``rotates_at`` nothing is
+        signed without *past_rotation*, a reason that is kept in the journal (protocol.md
+        section 10). Raises KeyUnavailableError ``key.past_rotation`` or with the reason
+        the key store gives, and ConflictError ``clock.backwards`` for a time
         before the last signature or before the key was valid: what is signed is
         signed once, and with such a time no reader would ever take it.
         """
         active = self.active_key()
         self.check_clock(at)
+        self._check_rotation(active, at, past_rotation)
         row = self.find_key(active.key_id)
         if row is None:
             raise KeyUnavailableError(
                 f"nothing is known of where {active.key_id} is", code="key.unknown"
             )
         return self.key_store(row.uri).open(active.key_id, active.key)
+
+    def _check_rotation(self, key: KeyObject, at: Instant, reason: str | None) -> None:
+        if key.rotates_at is None or at <= key.rotates_at:
+            return
+        if reason is None or not reason.strip():
+            raise KeyUnavailableError(
+                f"{key.key_id} was to be rotated {key.rotates_at.seconds}: it signs no more",
+                code="key.past_rotation",
+                hint="rotate the key; --past-rotation REASON signs all the same and is kept in "
+                "the journal",
+            )
+        self.store.add_act(ActRow("past rotation", key.key_id, reason, at))
 
     def check_clock(self, at: Instant) -> None:
         """Raise ConflictError ``clock.backwards`` when *at* is before what was signed."""

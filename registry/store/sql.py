@@ -86,6 +86,8 @@ KEYS: Final = (
     "SELECT key_id, public_key, usage, uri, created_at FROM keys ORDER BY created_at, key_id"
 )
 
+ADD_ACT: Final = "INSERT INTO acts (act, key_id, reason, at) VALUES (:act, :key_id, :reason, :at)"
+ACTS: Final = "SELECT act, key_id, reason, at FROM acts ORDER BY seq"
 ADD_SIGNATURE: Final = (
     "INSERT INTO signatures (key_id, kind, digest, at) VALUES (:key_id, :kind, :digest, :at) "
     "ON CONFLICT DO NOTHING"

@@ -63,6 +63,16 @@ class SignatureRow:
     at: Instant
 
 
+@dataclass(frozen=True, slots=True)
+class ActRow:
+    """One line of the journal of acts on keys: what was done, with which key, why, when."""
+
+    act: str
+    key_id: str
+    reason: str
+    at: Instant
+
+
 class Store:
     """The registry's database. Only documents that were verified are given to it.
 
@@ -355,6 +365,24 @@ class Store:
             "at": line.at.micros,
         }
         self._db.execute(sql.ADD_SIGNATURE, values)
+
+    def add_act(self, line: ActRow) -> None:
+        """Write an act on a key into the journal."""
+        values = {
+            "act": line.act,
+            "key_id": line.key_id,
+            "reason": line.reason,
+            "at": line.at.micros,
+        }
+        with self._write():
+            self._db.execute(sql.ADD_ACT, values)
+
+    def acts(self) -> list[ActRow]:
+        """Every act on a key, oldest first."""
+        return [
+            ActRow(act, key_id, reason, Instant(at))
+            for act, key_id, reason, at in self._rows(sql.ACTS, {})
+        ]
 
     def last_signed_at(self) -> Instant | None:
         """When the latest signature of the journal was made."""

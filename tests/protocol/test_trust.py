@@ -320,6 +320,41 @@ def test_the_verdict_of_each_signature(name: str) -> None:
             report.require()
 
 
+def test_what_the_key_set_does_not_vouch_for_is_left_out_of_a_second_merge() -> None:
+    """Section 8: the answer is a second merge, and what is left out of it is named."""
+    report = read(life(**LIVES["retired-meanwhile"].members))
+
+    assert report.proven is not None
+    assert report.proven.unproven == (EVENTS[1].event_id,)
+    left = merge(RECORD.number, [EVENTS[0].to_json()], REGISTRY.bindings)
+    assert report.proven.state == left.state(BUNDLE.body.value["source_aliases"])
+    assert report.to_json()["proven"]["unproven"] == [EVENTS[1].event_id]
+
+
+def test_a_record_that_nobody_vouches_for_is_not_in_the_second_merge() -> None:
+    report = read(life(**LIVES["compromised-later"].members))
+
+    assert report.proven is not None
+    assert report.proven.unproven == tuple(event.event_id for event in EVENTS)
+    assert report.proven.state["current"]["record_created"] is None
+    assert report.proven.state["event_count"] == 0
+
+
+def test_there_is_no_second_merge_where_all_is_vouched_for() -> None:
+    assert read(life(**LIVES["active"].members)).proven is None
+    assert read(REGISTRY.pin).proven is None
+
+
+def test_an_expired_set_is_taken_as_of_its_end_only_when_asked() -> None:
+    late = SET_PIN.keyset.body.expires_at.plus(seconds=1)
+    terms = replace(world.terms(SET_PIN, when=late), accept_expired=True)
+    report = examine_bundle(BUNDLE.to_bytes(), terms)
+
+    assert report.ok
+    fresh = next(check for check in report.checks if check.name == "keyset.fresh")
+    assert fresh.reason.startswith(f"as of {SET_PIN.keyset.body.expires_at.seconds}")
+
+
 def exact(members: dict[str, Any]) -> KeySetPin:
     """A set whose times carry microseconds, to reach the moment of a signature itself."""
     pin = life(**{n: NOW if isinstance(m, Instant) else m for n, m in members.items()})

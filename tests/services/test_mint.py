@@ -190,3 +190,28 @@ def test_a_claim_of_long_ago_is_minted_with_the_time_of_now(world: World, desk: 
 
     assert receipt_of(desk, RECORD).first_computed_at == later
     assert desk.store.count_intents() == 0
+
+
+def test_past_its_promised_rotation_a_key_signs_only_with_a_reason_that_is_kept(
+    world: World, desk: Desk
+) -> None:
+    rotates_at = desk.active_key().rotates_at
+    assert rotates_at is not None
+    world.clock.at = rotates_at
+    mint(desk, desk.signer(desk.clock()), [RECORD], at=desk.clock())
+
+    at = world.clock.move(1)
+    for reason in (None, "", "  "):
+        with pytest.raises(KeyUnavailableError) as refused:
+            desk.signer(at, reason)
+        assert refused.value.code == "key.past_rotation"
+    assert desk.store.acts() == []
+
+    (minted,) = mint(desk, desk.signer(at, "the ceremony is on Monday"), [record(2)], at=at)
+    assert minted.new
+    (act,) = desk.store.acts()
+    assert (act.key_id, act.reason, act.at) == (
+        desk.active_key().key_id,
+        "the ceremony is on Monday",
+        at,
+    )

@@ -72,6 +72,15 @@ CREATE TABLE keys (
     created_at INTEGER NOT NULL
 ) WITHOUT ROWID;
 
+-- What people did with keys and why: today, signing with one past its promised rotation.
+CREATE TABLE acts (
+    seq    INTEGER PRIMARY KEY,
+    act    TEXT NOT NULL,
+    key_id TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    at     INTEGER NOT NULL
+);
+
 -- Every signature made: what was signed is kind and digest.
 CREATE TABLE signatures (
     seq    INTEGER PRIMARY KEY,
