@@ -24,6 +24,7 @@ from registry.protocol.document_checks import (
     examine_receipt_document,
 )
 from registry.protocol.instant import Instant
+from registry.protocol.merge import merge
 from registry.protocol.trust import KeyPin, KeySetPin, Pin, anchor, parse_pin, registry_bindings
 from tests import world
 from tests.protocol.refusals import refused
