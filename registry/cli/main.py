@@ -27,6 +27,7 @@ COMMANDS: Final = (
     "state",
     "bundle",
     "key",
+    "keyset",
 )
 
 

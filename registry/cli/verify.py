@@ -24,7 +24,6 @@ from registry.errors import (
 )
 from registry.protocol.checks import Report, counted
 from registry.protocol.number import Reference
-from registry.protocol.strict_json import KEY_SET
 from registry.protocol.trust import KeyPin, KeySetPin, Pin, Terms, parse_pin
 from registry.services.verify import examine
 
@@ -151,7 +150,7 @@ def _pin(text: str) -> Pin:
 
 def _pin_file(path: str) -> Pin:
     try:
-        return parse_pin(read_bytes(path, KEY_SET.max_bytes), f"the file {shown(path)}")
+        return parse_pin(read_bytes(path), f"the file {shown(path)}")
     except NotFoundError:
         raise NotFoundError(
             f"no pin {shown(path)}",

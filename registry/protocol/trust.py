@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Final, Self, TypeAlias
 
 from registry.errors import (
-    ConflictError,
     MalformedError,
     MismatchError,
     UntrustedKeyError,
@@ -23,6 +22,7 @@ from registry.protocol.event import Bindings, SignerRef
 from registry.protocol.instant import Instant
 from registry.protocol.keys import PublicKey
 from registry.protocol.keyset import KeyEntry, KeySet, KeySetBody
+from registry.protocol.keyset_chain import parse_chain, verify_chain
 from registry.protocol.keyset_rules import MAX_AHEAD_SECONDS, check_fresh, verify_keyset
 from registry.protocol.number import PithNumber, Reference
 from registry.protocol.source import Source
@@ -109,10 +109,14 @@ Pin: TypeAlias = KeyPin | KeySetPin
 
 
 def parse_pin(data: bytes, origin: str) -> Pin:
-    """Read a pin file: a pin document, or a key set, which pins itself by its digest.
+    """Read a pin file: a pin document, a key set, which pins itself by its digest, or a
+    verifier's copy of its chain, one version a line.
 
     Raises MalformedError, or VerificationError when the key set is not sound.
     """
+    first, newline, more = data.strip().partition(b"\n")
+    if newline and first.startswith(b"{") and first.rstrip().endswith(b"}") and more:
+        return KeySetPin(parse_chain(data)[-1].keyset, origin)
     value = read_json(data, KEY_SET).value
     if "keyset_type" in value:
         keyset = KeySet.from_json(value)
@@ -231,26 +235,10 @@ def anchor(pins: Iterable[Pin], registry: str) -> Anchor:
             code="trust.pin",
             hint=HINT_PIN,
         )
-    sets = [pin.keyset for pin in mine if isinstance(pin, KeySetPin)]
-    for keyset in sets[1:]:
-        body, first = keyset.body, sets[0].body
-        if body.digest == first.digest:
-            continue
-        if body.version == first.version:
-            raise ConflictError(
-                f"two pinned key sets of {shown(registry)} are version {body.version} and differ",
-                code="keyset.fork",
-                hint="trust neither; keep both files, they are evidence, and ask the registry",
-            )
-        raise ConflictError(
-            f"two versions of the key set of {shown(registry)} are pinned, {first.version} and "
-            f"{body.version}",
-            code="keyset.versions",
-            hint="pin the one you know to be the registry's newest",
-        )
+    newest = _newest([pin.keyset for pin in mine if isinstance(pin, KeySetPin)])
     return Anchor(
         registry,
-        sets[0] if sets else None,
+        newest,
         tuple(pin for pin in mine if isinstance(pin, KeyPin)),
         tuple(pin.origin for pin in mine),
     )
@@ -300,6 +288,14 @@ def _verdict(what: str, entry: KeyEntry, dated: Instant | None) -> Verdict:
         f"the key is revoked and distrusted since {cutoff.seconds}; that the signature is older "
         "is its own word, and there is no outside evidence",
     )
+
+
+def _newest(keysets: Sequence[KeySet]) -> KeySet | None:
+    """The newest of the pinned versions of one registry's set, which must follow each
+    other; raises what `verify_chain` finds, ConflictError ``keyset.fork`` among it."""
+    if len({keyset.body.digest for keyset in keysets}) <= 1:
+        return keysets[0] if keysets else None
+    return verify_chain(sorted(keysets, key=lambda keyset: keyset.body.version))[-1].keyset
 
 
 def require_verdicts(verdicts: Sequence[Verdict]) -> None:

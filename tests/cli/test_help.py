@@ -50,7 +50,7 @@ def test_every_command_of_the_issue_is_there() -> None:
         *("record build", "record list", "record show"),
         *("receipt show", "receipt list", "receipt export"),
         *("event add graph-snapshot", "event list", "event show"),
-        *("state show", "bundle build"),
+        *("state show", "bundle build", "keyset show", "keyset verify", "keyset update"),
         *("key create", "key list", "key show"),
     }
 
@@ -109,7 +109,11 @@ def test_the_example_runs(place: Path, name: str) -> None:
         line, count = re.subn("sha256:[0-9a-f]{64}", listed[0].split()[0], line)
         assert count == 1
 
-    done = typed(line, place, environment(home))
+    keyset = process("keyset", "show", home=home).fine()
+    (place / "pith-keys.json").write_bytes(keyset.out)
+    told = process("keyset", "verify", place / "pith-keys.json").fine().lines[0].split()[-1]
+
+    done = typed(line, place, environment(home, DIGEST=told))
 
     assert done.returncode == (9 if name == "doctor" else 0), (line, done.stderr)
     assert "Traceback" not in done.stderr

@@ -125,7 +125,15 @@ def test_json_has_every_check_in_order(pith: Pith, seed: Path, tmp_path: Path) -
     bad_file.write_bytes(data.seed_bundle().replace(b"2018-11-30", b"2018-11-29", 1))
     bad = pith("verify", "--json", bad_file)
 
-    assert set(good) == {"kind", "subject", "registry", "ok", "checks", "verdicts"}
+    assert set(good) == {
+        "kind",
+        "subject",
+        "registry",
+        "ok",
+        "checks",
+        "verdicts",
+        "proven",
+    }
     assert (good["kind"], good["subject"]) == ("bundle", SEED_NUMBER)
     assert (good["registry"], good["ok"]) == ("pith.science", True)
     for check in good["checks"]:

@@ -27,6 +27,7 @@ from registry.protocol.instant import Instant
 from registry.protocol.merge import merge
 from registry.protocol.trust import KeyPin, KeySetPin, Pin, anchor, parse_pin, registry_bindings
 from tests import world
+from tests.protocol import test_keyset_chain as follows
 from tests.protocol.refusals import refused
 from tests.world import (
     AT,
@@ -214,7 +215,21 @@ def test_it_alone_decides_of_events_and_receipts_too(pin: KeyPin) -> None:
     )
 
 
-def test_two_versions_of_one_set_are_refused_until_one_is_chosen() -> None:
+def test_of_versions_that_follow_each_other_the_newest_decides() -> None:
+    one, two, three = (
+        KeySetPin(keyset, "a test") for keyset in (follows.ONE, follows.TWO, follows.THREE)
+    )
+    late = world.terms(one, two, three, when=NOW)
+
+    for pins in ((one,), (one, two), (one, two, three), (three, one, two)):
+        report = examine_bundle(BUNDLE.to_bytes(), replace(late, pins=pins))
+        assert report.ok, report.failure
+        assert {verdict.reason for verdict in report.verdicts} == {
+            "the key is retiring" if three in pins else "the key is active"
+        }
+
+
+def test_versions_that_do_not_follow_each_other_are_refused() -> None:
     newer = REGISTRY.keyset_pin(
         REGISTRY.entry(status="revoked", revoked_at=NOW),
         SECOND.entry(),
@@ -225,7 +240,7 @@ def test_two_versions_of_one_set_are_refused_until_one_is_chosen() -> None:
     for pins in ((SET_PIN, newer), (newer, SET_PIN)):
         report = read(*pins)
         assert report.failure is not None
-        assert report.failure.code == "keyset.versions"
+        assert report.failure.code == "keyset.prev"
 
 
 @pytest.mark.parametrize("turn", [1, -1], ids=["one-order", "other-order"])
