@@ -1,6 +1,6 @@
 """pith key."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -71,27 +71,27 @@ def list_(context: typer.Context, as_json: AsJson = False, home: Home = None) ->
             _output.lines([f"{row.key_id}  {status}  {row.public_key.fingerprint}  {row.uri}"])
 
 
-@app.command(epilog=example("pith key show --keyset > pith-keys.json"))
+@app.command(epilog=example("pith key show --format pem > pith-key.pem"))
 def show(
     context: typer.Context,
     key_id: Annotated[
         str | None, typer.Argument(metavar="KEY_ID", help="Else the key that signs now.")
     ] = None,
-    keyset: Annotated[
-        bool, typer.Option("--keyset", help="The whole signed key set instead of one key.")
-    ] = False,
+    as_format: Annotated[
+        Literal["json", "pem", "openssh", "jwk", "minisign", "signify"],
+        typer.Option("--format", help="As other programs read a key, or json as bundles hold it."),
+    ] = "json",
     home: Home = None,
 ) -> None:
     """Print a key's public object as bundles hold it: the signing-key document.
 
-    With --keyset, the newest key set: the file verifiers pin.
+    With --format, the key as openssl (pem), OpenSSH, JOSE libraries (jwk), minisign or
+    signify read it. The key set that verifiers pin is `pith keyset show`.
     """
+    from registry.protocol.key_formats import ENCODERS
     from registry.services.keys import key_object
 
     desk = open_desk(context, home)
-    if keyset:
-        _output.json_line(desk.keyset().to_json())
-        return
     wanted = key_id or desk.active_key().key_id
     row = desk.find_key(wanted)
     if row is None:
@@ -101,4 +101,8 @@ def show(
     entry = desk.keyset().body.find(row.public_key)
     listed = entry.object if entry is not None else None
     found = listed or key_object(desk.config, row.key_id, row.public_key, row.created_at)
-    _output.json_line(found.to_json())
+    if as_format == "json":
+        _output.json_line(found.to_json())
+    else:
+        text = ENCODERS[as_format](found.key, found.key_id, desk.config.registry_id)
+        _output.raw(text.encode())

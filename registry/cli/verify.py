@@ -19,8 +19,8 @@ from registry.errors import (
     PithError,
     UsageError,
     VerificationError,
-    printable,
     shown,
+    visible,
 )
 from registry.protocol.checks import Report, counted
 from registry.protocol.number import Reference
@@ -163,10 +163,10 @@ def _checks(report: Report) -> list[str]:
     width = max(len(check.name) for check in report.checks)
     rows = []
     for check in report.checks:
-        row = f"{_MARKS[check.status]}  {check.name.ljust(width)}  {printable(check.reason)}"
+        row = f"{_MARKS[check.status]}  {check.name.ljust(width)}  {visible(check.reason)}"
         rows.append(row.rstrip())
         if check.hint:
-            rows.append(f"         hint: {printable(check.hint)}")
+            rows.append(f"         hint: {visible(check.hint)}")
     return rows
 
 

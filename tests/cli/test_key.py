@@ -30,7 +30,7 @@ def test_the_first_key_is_listed_and_shown(pith: Pith, home: Path) -> None:
 
 def test_the_key_set_is_the_one_that_verifies(pith: Pith, home: Path, tmp_path: Path) -> None:
     file = tmp_path / "pith-keys.json"
-    file.write_bytes(pith("key", "show", "--keyset", home=home).fine().out)
+    file.write_bytes(pith("keyset", "show", home=home).fine().out)
 
     pith("verify", file, home=home).fine()
     assert json.loads(file.read_bytes())["registry"] == "lab.example"
@@ -95,7 +95,7 @@ def test_the_seed_is_printed_by_nothing(pith: Pith, home: Path, record_file: Pat
         for command in (
             ("key", "list", "--json"),
             ("key", "show"),
-            ("key", "show", "--keyset"),
+            ("keyset", "show"),
             ("doctor", "--json"),
             ("mint", record_file, "--json"),
         )

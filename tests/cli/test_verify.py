@@ -68,7 +68,7 @@ def key_pin(home: Path) -> str:
 
 def keyset_file(pith: Pith, home: Path, tmp_path: Path) -> Path:
     file = tmp_path / "pith-keys.json"
-    file.write_bytes(pith("key", "show", "--keyset", home=home).fine().out)
+    file.write_bytes(pith("keyset", "show", home=home).fine().out)
     return file
 
 

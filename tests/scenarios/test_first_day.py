@@ -58,7 +58,7 @@ def test_the_first_day(session: Session, tmp_path: Path) -> None:
     made = me.pith("init", "--registry", "lab.example", "--base-url", "https://lab.example")
     assert (
         made.fine().lines[0]
-        == me.pith("verify", "--json", "-", stdin=me.pith("key", "show", "--keyset").out)
+        == me.pith("verify", "--json", "-", stdin=me.pith("keyset", "show").out)
         .fine()
         .object["subject"]
     )
@@ -86,7 +86,7 @@ def test_the_first_day(session: Session, tmp_path: Path) -> None:
     me.pith("event", "show", event.fine().lines[0]).fine()
     me.pith("bundle", "build", PAPER, "-o", "bundle.json").fine()
     me.pith("verify", "bundle.json", "--expect", PAPER, "--registry", "lab.example").fine()
-    (desk / "pith-keys.json").write_bytes(me.pith("key", "show", "--keyset").fine().out)
+    (desk / "pith-keys.json").write_bytes(me.pith("keyset", "show").fine().out)
 
     # A friend elsewhere, with nothing but the bundle and the key set.
     their_desk = tmp_path / "their-desk"
