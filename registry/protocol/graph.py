@@ -7,6 +7,7 @@ from registry.errors import MismatchError
 from registry.protocol import schema
 from registry.protocol.canonical import Json, JsonObject, digest
 from registry.protocol.record import Record
+from registry.protocol.source import Source
 from registry.protocol.text import abstract_excerpt, authors_text, collapse, text_sha256
 
 _KEYS: Final = frozenset(
@@ -25,7 +26,7 @@ _SECTIONS: Final = ("paper", "claims", "verdict", "references", "formal_canon", 
 
 
 def check_snapshot(value: Json, path: str) -> None:
-    """Pass a closed ``graph_snapshot`` object: eight members, six of them objects.
+    """Pass a closed ``graph_snapshot`` object: eight members, a source and six objects.
 
     What stands inside the six is the publisher's, but for ``snapshot_sha256``
     of a list that is given whole and empty, which is one known digest.
@@ -41,7 +42,7 @@ def check_snapshot(value: Json, path: str) -> None:
                     code="graph.snapshot_sha256",
                     path=f"{path}.{name}.snapshot_sha256",
                 )
-    schema.mapping(members["source"], f"{path}.source")
+    Source.from_json(members["source"], f"{path}.source")
     schema.text(members["builder_version"], f"{path}.builder_version", limit=128)
 
 

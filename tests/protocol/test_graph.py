@@ -37,6 +37,21 @@ def test_no_member_may_be_missing(name: str) -> None:
         check(drop(name))
 
 
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        pytest.param(put("source.kind", ""), "source.kind", id="unknown-kind"),
+        pytest.param(put("source.version", -1), "source.version", id="negative-version"),
+        pytest.param(put("source.version", 1.0), "schema.type", id="version-as-fraction"),
+        pytest.param(put("source.id", "2601.1"), "source.id", id="no-arxiv-id"),
+        pytest.param(drop("source.id"), "schema.members", id="without-id"),
+    ],
+)
+def test_the_source_is_one_as_records_have_it(change: world.Change, code: str) -> None:
+    with refused(code):
+        check(change)
+
+
 def test_no_member_may_be_added() -> None:
     with refused("schema.members"):
         check(put("note", "x"))
