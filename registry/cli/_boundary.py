@@ -21,13 +21,14 @@ from registry.errors import (
     visible,
 )
 
+EXIT_CONFLICT: Final = 6
 EXITS: Final = (
     (UsageError, 2),
     (ConfigError, 2),
     (MalformedError, 3),
     (VerificationError, 4),
     (NotFoundError, 5),
-    (ConflictError, 6),
+    (ConflictError, EXIT_CONFLICT),
     (KeyUnavailableError, 7),
     (StoreError, 8),
 )

@@ -93,4 +93,24 @@ ADD_SIGNATURE: Final = (
     "ON CONFLICT DO NOTHING"
 )
 LAST_SIGNED_AT: Final = "SELECT max(at) FROM signatures"
-SIGNATURES: Final = "SELECT key_id, kind, digest, at FROM signatures ORDER BY seq"
+SIGNATURES: Final = (
+    "SELECT seq, key_id, kind, digest, at FROM signatures WHERE seq > :after "
+    "ORDER BY seq LIMIT :count"
+)
+SIGNATURE: Final = "SELECT at FROM signatures WHERE kind = :kind AND digest = :digest LIMIT 1"
+
+# Every stored document that was signed here, as (kind, what was signed).
+_DOCUMENTS: Final = (
+    "SELECT 'event' AS kind, event_id AS digest FROM events "
+    "UNION ALL SELECT 'receipt', r.digest FROM records r WHERE EXISTS "
+    "(SELECT 1 FROM heads h WHERE h.subject = r.suffix) "
+    "UNION ALL SELECT 'bundle', sha256 FROM bundles "
+    "UNION ALL SELECT 'keyset', sha256 FROM keysets"
+)
+UNJOURNALED: Final = (
+    f"SELECT d.kind, d.digest FROM ({_DOCUMENTS}) d WHERE NOT EXISTS "  # noqa: S608 - constant
+    "(SELECT 1 FROM signatures s WHERE s.kind = d.kind AND s.digest = d.digest)"
+)
+UNDOCUMENTED: Final = (
+    f"SELECT s.kind, s.digest FROM signatures s WHERE (s.kind, s.digest) NOT IN ({_DOCUMENTS})"  # noqa: S608
+)

@@ -401,9 +401,24 @@ class Store:
             )
 
     def signatures(self) -> Iterator[SignatureRow]:
-        """Every signature made, in the order of the journal."""
-        for key_id, kind, digest, at in self._rows(sql.SIGNATURES, {}):
-            yield SignatureRow(key_id, kind, digest, Instant(at))
+        """Every signature made, in the order of the journal, read a page at a time."""
+        after = 0
+        while rows := self._rows(sql.SIGNATURES, {"after": after, "count": PAGE}):
+            for _, key_id, kind, digest, at in rows:
+                yield SignatureRow(key_id, kind, digest, Instant(at))
+            after = rows[-1][0]
+
+    def has_signature(self, kind: str, digest: bytes) -> bool:
+        """Whether the journal has a signature of this kind over these 32 bytes."""
+        return self._first(sql.SIGNATURE, {"kind": kind, "digest": digest}) is not None
+
+    def unjournaled(self) -> list[tuple[str, str]]:
+        """Stored documents without a line in the journal, as (kind, digest in hex)."""
+        return [(kind, digest.hex()) for kind, digest in self._rows(sql.UNJOURNALED, {})]
+
+    def undocumented(self) -> list[tuple[str, str]]:
+        """Lines of the journal without their document, as (kind, digest in hex)."""
+        return [(kind, digest.hex()) for kind, digest in self._rows(sql.UNDOCUMENTED, {})]
 
 
 def event_bytes(event_id: str | None) -> bytes:

@@ -50,8 +50,15 @@ def test_every_command_of_the_issue_is_there() -> None:
         *("record build", "record list", "record show"),
         *("receipt show", "receipt list", "receipt export"),
         *("event add graph-snapshot", "event list", "event show"),
-        *("state show", "bundle build", "keyset show", "keyset verify", "keyset update"),
-        *("key create", "key list", "key show"),
+        *(
+            "state show",
+            "bundle build",
+            "keyset show",
+            "keyset verify",
+            "keyset update",
+            "key audit",
+        ),
+        *("key create", "key list", "key show", "key audit"),
     }
 
 
