@@ -1,9 +1,12 @@
 """The options and arguments that several commands share."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
+
+from registry.errors import UsageError
 
 if TYPE_CHECKING:
     from registry.app import App
@@ -32,9 +35,24 @@ PastRotation: TypeAlias = Annotated[
         help="Sign although the key's promised rotation is past; the reason is kept.",
     ),
 ]
+Yes: TypeAlias = Annotated[bool, typer.Option("--yes", help="Do not ask for the word to be typed.")]
 Output: TypeAlias = Annotated[
     Path | None, typer.Option("--output", "-o", help="Write to this file instead of stdout.")
 ]
+
+
+def confirmed(word: str, *, yes: bool) -> None:
+    """Go on only when the exact *word* was typed, or ``--yes`` was given."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise UsageError(
+            f"this asks for the word {word!r} to be typed",
+            code="usage.confirm",
+            hint="run it on a terminal, or give --yes",
+        )
+    if typer.prompt(f"type {word} to go on", err=True) != word:
+        raise typer.Abort
 
 
 def the_app(context: typer.Context, home: Path | None) -> "App":

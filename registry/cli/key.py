@@ -8,7 +8,7 @@ import typer
 from registry.cli import _output
 from registry.cli._boundary import EXIT_CONFLICT, note
 from registry.cli._input import read_bytes
-from registry.cli._options import AsJson, Home, open_desk, the_app
+from registry.cli._options import AsJson, Home, Yes, confirmed, open_desk, the_app
 from registry.cli.main import example, group
 from registry.errors import NotFoundError, printable, shown
 
@@ -100,9 +100,7 @@ def show(
     wanted = key_id or desk.active_key().key_id
     row = desk.find_key(wanted)
     if row is None:
-        raise NotFoundError(
-            f"no key {shown(wanted)}", code="key.absent", hint="`pith key list` shows them"
-        )
+        raise _absent(wanted)
     entry = desk.keyset().body.find(row.public_key)
     listed = entry.object if entry is not None else None
     found = listed or key_object(desk.config, row.key_id, row.public_key, row.created_at)
@@ -111,6 +109,41 @@ def show(
     else:
         text = ENCODERS[as_format](found.key, found.key_id, desk.config.registry_id)
         _output.raw(text.encode())
+
+
+def _absent(key_id: str) -> NotFoundError:
+    return NotFoundError(
+        f"no key {shown(key_id)}", code="key.absent", hint="`pith key list` shows them"
+    )
+
+
+@app.command(epilog=example("pith key move lab-v1-2026-11 --to file: --yes"))
+def move(
+    context: typer.Context,
+    key_id: Annotated[str, typer.Argument(metavar="KEY_ID", help="The key to move.")],
+    to: Annotated[
+        str,
+        typer.Option("--to", metavar="URI", help="Where it goes: keyring:, file: or file:/folder."),
+    ],
+    yes: Yes = False,
+    home: Home = None,
+) -> None:
+    """Move a key to another key store, and erase it where it was.
+
+    It is written there, read back, signs and verifies, and is noted, before the old copy
+    is erased. An interrupted move is finished by the same command.
+    """
+    from registry.services.keys import move_key
+
+    app_ = the_app(context, home)
+    desk = app_.open()
+    row = desk.find_key(key_id)
+    if row is None:
+        raise _absent(key_id)
+    note(f"key {row.key_id} ({row.public_key.fingerprint}) leaves {row.uri} for {to}")
+    confirmed("move", yes=yes)
+    move_key(desk, row, app_.key_store(to, desk.config), at=desk.clock())
+    note(f"key {row.key_id} is in {to} and nowhere else")
 
 
 @app.command(epilog=example("pith key audit bundle.json"))

@@ -1,13 +1,13 @@
 """Keys: make one where a URI says, and tell what is known of each."""
 
 from registry.config import Config
-from registry.errors import ConflictError
+from registry.errors import ConflictError, KeyUnavailableError
 from registry.protocol import schema
 from registry.protocol.instant import Instant
 from registry.protocol.keys import KeyObject, PublicKey
 from registry.services.desk import Desk
 from registry.signing.signer import KeyStore
-from registry.store.store import KeyRow
+from registry.store.store import ActRow, KeyRow
 
 KEY_NOTES = (
     "Ed25519 key of a pith registry: it signs SHA-256 digests of canonical records, events and "
@@ -63,3 +63,42 @@ def key_status(desk: Desk, row: KeyRow) -> str:
     """What the newest key set says of a key, or ``unlisted``."""
     entry = desk.keyset().body.find(row.public_key)
     return "unlisted" if entry is None else entry.status
+
+
+_LEAVING, _MOVED = "leaving", "moved"
+
+
+def move_key(desk: Desk, row: KeyRow, target: KeyStore, *, at: Instant) -> None:
+    """Move a key to another key store: written there, read back, signed and verified, noted,
+    and only then erased where it was.
+
+    Each step is in the journal before the next, so that the same call finishes an
+    interrupted move: at every moment the noted place holds the key. Raises
+    ConflictError ``key.there`` when there is nothing to move.
+    """
+    left = _left_behind(desk, row.key_id)
+    if row.uri != target.uri:
+        if desk.key_store(row.uri).place == target.place:
+            raise ConflictError(
+                f"{row.uri} and {target.uri} are one place: nothing was moved", code="key.there"
+            )
+        desk.store.add_act(ActRow(_LEAVING, row.key_id, row.uri, at))
+        desk.key_store(row.uri).hand_over(row.key_id, row.public_key, target)
+        desk.store.replace_key_uri(row.key_id, old=row.uri, new=target.uri)
+        left = row.uri
+    elif left is None or left == target.uri:
+        raise ConflictError(f"key {row.key_id} is in {row.uri} already", code="key.there")
+    target.open(row.key_id, row.public_key)
+    try:
+        desk.key_store(left).erase(row.key_id)
+    except KeyUnavailableError as error:
+        if error.code != "key.absent":
+            raise
+    desk.store.add_act(ActRow(_MOVED, row.key_id, target.uri, at))
+
+
+def _left_behind(desk: Desk, key_id: str) -> str | None:
+    """The place that an interrupted move of this key has not erased yet."""
+    acts = [act for act in desk.store.acts() if act.key_id == key_id]
+    moves = [act for act in acts if act.act in (_LEAVING, _MOVED)]
+    return moves[-1].reason if moves and moves[-1].act == _LEAVING else None

@@ -47,6 +47,15 @@ class FileKeyStore(SeedStore):
         """Where it is."""
         return self._uri
 
+    @property
+    def place(self) -> str:
+        """The folder itself, whatever links and mounts lead to it."""
+        try:
+            found = self._folder.stat()
+        except OSError:
+            return f"file:{self._folder.resolve()}"
+        return f"file:{found.st_dev}:{found.st_ino}"
+
     def check(self) -> str:
         """Looks at the folder, every key file's mode, and the source of the passphrase."""
         self._check_folder()

@@ -8,7 +8,7 @@ from registry.errors import ConflictError, KeyUnavailableError, StoreError
 from registry.protocol import schema
 from registry.protocol.canonical import canonical
 from registry.protocol.keys import PublicKey
-from registry.signing.signer import SeedSigner, public_key_of
+from registry.signing.signer import KeyStore, SeedSigner, public_key_of
 
 KEY_TEST_PREFIX: Final = b"pith-key-test-v1\n"
 
@@ -34,6 +34,11 @@ class SeedStore(ABC):
     @abstractmethod
     def uri(self) -> str:
         """Where it is."""
+
+    @property
+    def place(self) -> str:
+        """What this place is besides its URI; see `KeyStore.place`."""
+        return self.uri
 
     @abstractmethod
     def check(self) -> str:
@@ -86,6 +91,14 @@ class SeedStore(ABC):
     def open(self, key_id: str, public_key: PublicKey) -> SeedSigner:
         """The signer of a key that is held; see `KeyStore.open`."""
         return SeedSigner(key_id, self._read(schema.key_id(key_id, "")), public_key)
+
+    def hand_over(self, key_id: str, public_key: PublicKey, target: KeyStore) -> None:
+        """Put a copy of a key into another store; see `KeyStore.hand_over`."""
+        self.open(key_id, public_key)
+        try:
+            target.put(key_id, self._read(key_id))
+        except ConflictError:
+            target.open(key_id, public_key)
 
     def erase(self, key_id: str) -> None:
         """Forget a key for ever; see `KeyStore.erase`."""

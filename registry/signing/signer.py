@@ -40,6 +40,10 @@ class KeyStore(Protocol):
     def uri(self) -> str:
         """Where it is, as `registry.signing.location.parse_location` reads it."""
 
+    @property
+    def place(self) -> str:
+        """The same for two stores whose URIs differ and which are one place all the same."""
+
     def put(self, key_id: str, seed: bytes) -> PublicKey:
         """Keep a seed under a new key id, and prove that it was kept.
 
@@ -55,6 +59,13 @@ class KeyStore(Protocol):
 
         Raises KeyUnavailableError ``key.absent``, ``key.mismatch`` when the seed
         is not that of *public_key*, and what the kind of store adds.
+        """
+
+    def hand_over(self, key_id: str, public_key: PublicKey, target: "KeyStore") -> None:
+        """Put a copy of a key into another store, which proves it; this one keeps its own.
+
+        A copy that an interrupted move left there is taken when it is the same key.
+        Raises what `open` raises here, and what `put` and `open` raise there.
         """
 
     def erase(self, key_id: str) -> None:

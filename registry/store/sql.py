@@ -82,6 +82,10 @@ ADD_KEY: Final = (
     "VALUES (:key_id, :public_key, :usage, :uri, :created_at) "
     "ON CONFLICT DO NOTHING RETURNING key_id"
 )
+# The old place is compared inside the UPDATE: of two moves at once one wins.
+MOVE_KEY: Final = (
+    "UPDATE keys SET uri = :new WHERE key_id = :key_id AND uri = :old RETURNING key_id"
+)
 KEYS: Final = (
     "SELECT key_id, public_key, usage, uri, created_at FROM keys ORDER BY created_at, key_id"
 )

@@ -156,6 +156,14 @@ class Store:
         }
         return bool(list(self._db.execute(sql.ADD_KEY, values)))
 
+    def replace_key_uri(self, key_id: str, *, old: str, new: str) -> None:
+        """Note that a key has moved, or raise ConflictError ``key.moved`` when it is no
+        longer noted where it was."""
+        with self._write():
+            values = {"key_id": key_id, "old": old, "new": new}
+            if not list(self._db.execute(sql.MOVE_KEY, values)):
+                raise ConflictError(f"key {key_id} has moved meanwhile", code="key.moved")
+
     def list_keys(self) -> list[KeyRow]:
         """All keys, oldest first."""
         return [

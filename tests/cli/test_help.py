@@ -58,7 +58,7 @@ def test_every_command_of_the_issue_is_there() -> None:
             "keyset update",
             "key audit",
         ),
-        *("key create", "key list", "key show", "key audit"),
+        *("key create", "key list", "key show", "key move", "key audit"),
     }
 
 
@@ -116,6 +116,9 @@ def test_the_example_runs(place: Path, name: str) -> None:
         line, count = re.subn("sha256:[0-9a-f]{64}", listed[0].split()[0], line)
         assert count == 1
 
+    if name == "key move":
+        key_id = process("key", "list", home=home).fine().lines[0].split()[0]
+        line = line.replace("lab-v1-2026-11", key_id).replace("file:", f"file:{place}/keys")
     keyset = process("keyset", "show", home=home).fine()
     (place / "pith-keys.json").write_bytes(keyset.out)
     told = process("keyset", "verify", place / "pith-keys.json").fine().lines[0].split()[-1]

@@ -133,3 +133,53 @@ def test_a_wrong_passphrase(pith: Pith, home: Path, record_file: Path, tmp_path:
     assert pith("mint", record_file, home=home).code == 7
     assert pith("record", "list", home=home).fine().out == b""
     assert len(tree(home / "keys")) == 1
+
+
+# -- move ----------------------------------------------------------------------
+
+
+def key_files(home: Path) -> set[str]:
+    """The key files of a home."""
+    return {file.name for file in (home / "keys").glob("*.key")}
+
+
+def test_a_key_moves_and_signs_where_it_is_now(
+    pith: Pith, stocked: Path, tmp_path: Path, record_file: Path
+) -> None:
+    key_id = App(stocked).open().active_key().key_id
+    there = tmp_path / "elsewhere"
+
+    pith("key", "move", key_id, "--to", f"file:{there}", "--yes", home=stocked).fine()
+
+    assert key_files(stocked) == set()
+    assert [file.name for file in there.iterdir()] == [f"{key_id}.key"]
+    assert pith("key", "list", home=stocked).fine().lines[0].endswith(f"file:{there}")
+    pith("bundle", "build", "arxiv:2401.00001", home=stocked).fine()
+    acts = pith("key", "audit", "--json", home=stocked).fine().object["acts"]
+    assert [(act["act"], act["reason"]) for act in acts] == [
+        ("leaving", "file:"),
+        ("moved", f"file:{there}"),
+    ]
+    pith("key", "move", key_id, "--to", f"file:{there}", "--yes", home=stocked).refused(
+        6, "key.there"
+    )
+
+
+def test_one_place_under_two_names_is_no_move(pith: Pith, stocked: Path, tmp_path: Path) -> None:
+    key_id = App(stocked).open().active_key().key_id
+    link = tmp_path / "link"
+    link.symlink_to(stocked / "keys")
+
+    for _ in range(2):
+        for uri in (f"file:{stocked}/keys", f"file:{link}"):
+            pith("key", "move", key_id, "--to", uri, "--yes", home=stocked).refused(6, "key.there")
+    assert key_files(stocked) == {f"{key_id}.key"}
+
+
+def test_a_move_wants_the_word_and_a_key(pith: Pith, stocked: Path, tmp_path: Path) -> None:
+    key_id = App(stocked).open().active_key().key_id
+    to = ("--to", f"file:{tmp_path / 'elsewhere'}")
+
+    pith("key", "move", key_id, *to, home=stocked).refused(2, "usage.confirm")
+    pith("key", "move", "nobody-2026-01", *to, "--yes", home=stocked).refused(5, "key.absent")
+    assert key_files(stocked) == {f"{key_id}.key"}
