@@ -4,6 +4,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
+.DELETE_ON_ERROR:
 .PHONY: demo test check bench format clean
 
 demo: .venv/installed
@@ -27,7 +28,7 @@ format: .venv/installed-test
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "pith needs Python 3.11 or newer; set PYTHON=")'
-	@$(PYTHON) -m venv .venv
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }
 
 .venv/installed: pyproject.toml .venv/bin/python
 	@echo "installing pith in .venv"
@@ -40,4 +41,5 @@ format: .venv/installed-test
 	@touch $@ .venv/installed
 
 clean:
-	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+	  .import_linter_cache .coverage

@@ -53,9 +53,10 @@ class App:
         """The registry in the home."""
         config = self.config()
         store = Store(config.store_path)
-        if store.registry != config.registry_id:
+        if (registry := store.registry) != config.registry_id:
+            store.close()
             raise ConfigError(
-                f"config.toml is of {config.registry_id}, the store of {store.registry}",
+                f"config.toml is of {config.registry_id}, the store of {registry}",
                 code="config.registry",
                 hint="the id cannot change after init: set it back",
             )

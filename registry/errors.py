@@ -88,10 +88,13 @@ class StoreError(PithError):
     """The database or the disk is unreachable, full or damaged."""
 
 
-_UNSAFE = re.compile(
-    "[\\\\\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
-    "\ud800-\udfff\ufdd0-\ufdef\U000e0000-\U000e0fff]"
+_HIDDEN = (
+    "\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff\ufdd0-\ufdef\U000e0000-\U000e0fff"
 )
+_UNSAFE = re.compile(f"[\\\\\x00-\x1f{_HIDDEN}]")
+HIDDEN_IN_JSON = re.compile(f"[{_HIDDEN}]")
+"""What JSON text may hold raw and a terminal must not be given."""
 
 
 def _escape(found: re.Match[str]) -> str:

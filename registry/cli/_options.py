@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
-from registry.errors import UsageError
+from registry.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
     from registry.app import App
@@ -45,7 +45,7 @@ def confirmed(word: str, *, yes: bool) -> None:
     """Go on only when the exact *word* was typed, or ``--yes`` was given."""
     if yes:
         return
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():
         raise UsageError(
             f"this asks for the word {word!r} to be typed",
             code="usage.confirm",
@@ -62,7 +62,12 @@ def the_app(context: typer.Context, home: Path | None) -> "App":
     given = context.obj
     if home is None and isinstance(given, App):
         return given
-    return App((home or given or default_home()).absolute())
+    try:
+        return App((home or given or default_home()).absolute())
+    except OSError as error:  # the current folder is gone
+        raise ConfigError(
+            f"where the home is cannot be told: {error.strerror}", code="config.home"
+        ) from None
 
 
 def open_desk(context: typer.Context, home: Path | None) -> "Desk":

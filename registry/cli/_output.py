@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from registry.cli._boundary import note
-from registry.errors import StoreError, printable
+from registry.errors import HIDDEN_IN_JSON, StoreError, printable
 from registry.protocol.canonical import canonical
 
 
@@ -28,8 +28,11 @@ def json_line(value: Any) -> None:
 
 
 def raw(data: bytes) -> None:
-    """Bytes on stdout exactly as they are."""
+    """JSON on stdout exactly as it is; on a terminal, characters that would act on it are
+    escaped as JSON has it (J7)."""
     sys.stdout.flush()
+    if sys.stdout.isatty():
+        data = HIDDEN_IN_JSON.sub(lambda m: json.dumps(m.group())[1:-1], data.decode()).encode()
     sys.stdout.buffer.write(data)
 
 

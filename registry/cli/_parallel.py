@@ -12,7 +12,8 @@ from registry.errors import PithError, StoreError
 
 T = TypeVar("T")
 CHUNK: Final = 2_000
-"""Documents a worker is given at once. A smaller input never starts a worker."""
+"""Documents a worker is given at once, or as many as have 4 MiB together. A smaller input
+never starts a worker."""
 CHUNK_BYTES: Final = 4 << 20
 
 
@@ -29,7 +30,7 @@ def mapped(
     if cores > 1:
         first = _chunk(source)
         yield from zip(first, _done(work, [item.data for item in first]), strict=True)
-        if len(first) == CHUNK:
+        if _is_full(first):
             yield from _pooled(source, work, cores)
     for item in source:
         yield item, _done(work, [item.data])[0]
@@ -45,6 +46,10 @@ def _chunk(source: Iterator[Item]) -> list[Item]:
         if len(chunk) == CHUNK or size >= CHUNK_BYTES:
             break
     return chunk
+
+
+def _is_full(chunk: list[Item]) -> bool:
+    return len(chunk) == CHUNK or sum(len(item.data) for item in chunk) >= CHUNK_BYTES
 
 
 def _done(work: Callable[[bytes], T], documents: list[bytes]) -> list[T | PithError]:

@@ -32,6 +32,6 @@ def build(
 
     desk = open_desk(context, home)
     record = find_record(desk, number)
-    signer = desk.signer(desk.clock(), past_rotation)
-    bundle = build_bundle(desk, signer, record, at=desk.clock())
+    at = desk.clock()
+    bundle = build_bundle(desk, desk.signer(at, past_rotation), record, at=at)
     _output.document(bundle.to_bytes(), output)

@@ -5,14 +5,14 @@ import tempfile
 from pathlib import Path
 
 from registry.cli.main import example, group
-from registry.errors import printable
+from registry.errors import visible
 from registry.services.desk import Desk
 
 app = group("Show everything on real published data.")
 
 
 def _say(text: str) -> None:
-    sys.stdout.write(f"{printable(text)}\n")
+    sys.stdout.write(f"{visible(text)}\n")
     sys.stdout.flush()
 
 

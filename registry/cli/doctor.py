@@ -6,7 +6,7 @@ from registry.cli import _output
 from registry.cli._boundary import EXIT_ATTENTION, exit_code
 from registry.cli._options import AsJson, Home, the_app
 from registry.cli.main import example, group
-from registry.errors import printable
+from registry.errors import visible
 
 app = group("Look at everything a registry stands on.")
 _MARKS = {"ok": "ok       ", "attention": "attention", "fail": "FAIL     "}
@@ -36,9 +36,9 @@ def doctor(context: typer.Context, as_json: AsJson = False, home: Home = None) -
                 }
             )
         else:
-            _output.lines([printable(f"{_MARKS[finding.status]}  {finding.name}: {finding.text}")])
+            _output.lines([visible(f"{_MARKS[finding.status]}  {finding.name}: {finding.text}")])
             if finding.hint:
-                _output.lines([printable(f"           hint: {finding.hint}")])
+                _output.lines([visible(f"           hint: {finding.hint}")])
         if finding.error is not None and code in (0, EXIT_ATTENTION):
             code = exit_code(finding.error)
         elif finding.status == "attention" and code == 0:

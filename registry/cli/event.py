@@ -61,9 +61,9 @@ def graph_snapshot(
     paper = Paper(title=title, abstract=text, authors=authors, headline=headline)
     desk = open_desk(context, home)
     record = find_record(desk, number)
-    event, new = add_graph_snapshot(
-        desk, desk.signer(desk.clock(), past_rotation), record, paper, at=desk.clock()
-    )
+    at = desk.clock()
+    signer = desk.signer(at, past_rotation)
+    event, new = add_graph_snapshot(desk, signer, record, paper, at=at)
     if not new:
         note("the current snapshot says the same: nothing was signed")
     if as_json:

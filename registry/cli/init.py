@@ -19,7 +19,7 @@ def _asked(value: str | None, option: str, question: str) -> str:
 
     if value is not None:
         return value
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():
         raise UsageError(
             f"{option} is missing", code="usage.missing", hint="without a terminal it is required"
         )

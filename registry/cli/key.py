@@ -73,7 +73,9 @@ def list_(context: typer.Context, as_json: AsJson = False, home: Home = None) ->
                 }
             )
         else:
-            _output.lines([f"{row.key_id}  {status}  {row.public_key.fingerprint}  {row.uri}"])
+            _output.lines(
+                [f"{row.key_id}  {status}  {row.public_key.fingerprint}  {printable(row.uri)}"]
+            )
 
 
 @app.command(epilog=example("pith key show --format pem > pith-key.pem"))

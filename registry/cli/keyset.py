@@ -9,7 +9,7 @@ from registry.cli import _output
 from registry.cli._input import read_bytes
 from registry.cli._options import AsJson, Home, Output, open_desk
 from registry.cli.main import example, group
-from registry.errors import ConflictError, MismatchError, UsageError
+from registry.errors import ConflictError, MismatchError, NotFoundError, UsageError
 from registry.protocol import schema
 from registry.protocol.bundle import served_bytes
 from registry.protocol.keyset import KeySet
@@ -76,7 +76,10 @@ def update(
     or a thief signed both: they are written beside the copy, and nothing else changes.
     A new copy begins with a set whose digest you have by another way.
     """
-    chain = parse_chain(read_bytes(str(copy))) if copy.exists() else ()
+    try:
+        chain = parse_chain(read_bytes(str(copy)))
+    except NotFoundError:
+        chain = ()
     if not chain and digest is None:
         raise UsageError(
             f"there is no copy {copy} yet",

@@ -65,6 +65,7 @@ def mint(
     with Progress("minted") as progress:
         for page in batch.pages(desk.config.mint_batch):
             at = desk.clock()
+            desk.check_clock(at)
             warn_future(page, at)
             minted = mint(desk, signer, page, at=at)
             if as_json:

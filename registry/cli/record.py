@@ -91,9 +91,7 @@ def build(
     for name in ("title", "abstract"):
         if options[name] is not None and not options[name].strip():
             raise UsageError(f"the {name} is empty", code="usage.empty", hint=f"give --{name}")
-    missing = [
-        f"--{name.replace('categories', 'category')}" for name, v in options.items() if v is None
-    ]
+    missing = [_OPTION_OF.get(name, f"--{name}") for name, v in options.items() if v is None]
     if missing:
         raise UsageError(f"missing {', '.join(missing)}", code="usage.missing")
     record = _build(options)

@@ -3,7 +3,13 @@
 from collections.abc import Iterable
 from typing import Final
 
-from registry.errors import ConflictError, MismatchError, VerificationError, shown
+from registry.errors import (
+    ConflictError,
+    MismatchError,
+    UntrustedKeyError,
+    VerificationError,
+    shown,
+)
 from registry.protocol.bundle import Bundle, bundle_message, check_links, check_mirror_hint
 from registry.protocol.canonical import JsonObject, plain_canonical
 from registry.protocol.checks import Check, Proven, Report, SignedPart, Step, counted, run_steps
@@ -308,7 +314,10 @@ class BundleExamination(Trusting):
         parts = [signed_event(event, self.bindings[event.body.signer])]
         if copy.receipt is not None:
             parts.append(receipt_part(event, copy.receipt, self.bindings))
-        return all(self.trusted.judge(part).verdict in VOUCHED for part in parts)
+        try:
+            return all(self.trusted.judge(part).verdict in VOUCHED for part in parts)
+        except UntrustedKeyError:  # the receipt of an event that is not shown
+            return False
 
     def signed_parts(self) -> tuple[SignedPart, ...]:
         """The signatures of the bundle, for trust and for those who check them elsewhere."""
@@ -360,7 +369,6 @@ def bindings_of(keys: Iterable[KeyObject], registry: str) -> dict[SignerRef, Pub
 
 
 _X = BundleExamination
-_EVENTS: Final = ("bundle.public_keys", "bundle.registry")
 _STEPS_BEFORE: Final[tuple[Step[BundleExamination], ...]] = (
     Step("json", _X.json),
     Step("bundle.schema", _X.schema, ("json",)),

@@ -278,7 +278,7 @@ class KeySetExamination:
         self.terms.check_registry(self.keyset.body.registry)
 
     def pin(self) -> str:
-        """A pin is this very set, or pins the key that is active in it."""
+        """A pin is this very set: a pinned key never extends to a key set."""
         body = self.keyset.body
         for pin in self.terms.pins:
             if isinstance(pin, KeySetPin) and pin.keyset.body.digest == body.digest:

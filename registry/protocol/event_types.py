@@ -15,7 +15,7 @@ class EventType:
     """One row of the table of section 7; the order of `EVENT_TYPES` is the rank.
 
     ``shown_as`` is the member of ``state.current`` that shows it;
-    ``check_payload`` passes or raises MalformedError.
+    ``check_payload`` passes, or raises MalformedError or MismatchError.
     """
 
     name: str

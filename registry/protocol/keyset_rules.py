@@ -122,9 +122,9 @@ def check_possession(keyset: KeySet) -> None:
             )
 
 
-def check_fresh(body: KeySetBody, at: Instant) -> None:
+def check_fresh(body: KeySetBody, at: Instant, max_ahead: int = MAX_AHEAD_SECONDS) -> None:
     """The set has been made and has not expired at *at*."""
-    if body.created_at > at.plus(seconds=MAX_AHEAD_SECONDS):
+    if body.created_at > at.plus(seconds=max_ahead):
         raise VerificationError(
             f"the key set was created at {body.created_at.seconds}, ahead of this clock",
             code="keyset.fresh",

@@ -2,8 +2,7 @@
 
 Every refusal is a MalformedError whose code says what is wrong
 (``schema.members``, ``schema.type``, ``schema.constant``, …) and whose path
-says where. Parsers of documents give these codes their own document's name in
-`registry.protocol.checks`.
+says where.
 """
 
 import base64

@@ -38,6 +38,7 @@ SMALL: Final = Limits(max_bytes=1 << 20, max_values=100_000)
 """Records, receipts, events and JSONL lines: 1 MiB."""
 
 KEY_SET: Final = Limits(max_bytes=512 << 10, max_values=100_000)
+"""Key sets: 512 KiB."""
 
 LARGE: Final = Limits(max_bytes=16 << 20, max_values=2_000_000)
 """Bundles and states: 16 MiB."""
@@ -135,7 +136,7 @@ def _decode(data: bytes, limits: Limits) -> str:
 
 
 def _integer(token: str) -> int:
-    # J9: tokens of 17 digits and more are out of range whatever they say, and
+    # J9: tokens of 20 characters and more are out of range whatever they say, and
     # int() of a very long one would be slow or refused.
     number = int(token) if len(token) < 20 else MAX_INTEGER + 1
     if not -MAX_INTEGER <= number <= MAX_INTEGER:

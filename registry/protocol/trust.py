@@ -253,7 +253,7 @@ def check_fresh_under(body: KeySetBody, terms: Terms) -> str:
     an expired one is accepted as of its end."""
     if terms.accept_expired and terms.at > body.expires_at:
         return f"as of {body.expires_at.seconds}, when version {body.version} expired"
-    check_fresh(body, terms.at)
+    check_fresh(body, terms.at, terms.max_ahead)
     return f"version {body.version}"
 
 

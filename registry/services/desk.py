@@ -92,8 +92,7 @@ class Desk:
             raise KeyUnavailableError(
                 f"{key.key_id} was to be rotated {key.rotates_at.seconds}: it signs no more",
                 code="key.past_rotation",
-                hint="rotate the key; --past-rotation REASON signs all the same and is kept in "
-                "the journal",
+                hint="--past-rotation REASON signs all the same and is kept in the journal",
             )
         self.store.add_act(ActRow("past rotation", key.key_id, reason, at))
 

@@ -88,7 +88,14 @@ def _keyset(desk: Desk, at: Instant) -> Finding:
     verify_keyset(keyset)
     body = keyset.body
     text = f"version {body.version}, digest {body.digest.hex()}, expires {body.expires_at.seconds}"
-    return _due("key set", text, body.expires_at, desk, at, "publish a new version before then")
+    return _due(
+        "key set",
+        text,
+        body.expires_at,
+        desk,
+        at,
+        "verifiers refuse it from then on, unless they take it as of its end",
+    )
 
 
 def _recovery(desk: Desk) -> Finding:
@@ -113,7 +120,14 @@ def _signer(desk: Desk, at: Instant) -> Finding:
     if key.rotates_at is None:
         return Finding("signer", "ok", text)
     text += f", to be rotated {key.rotates_at.seconds}"
-    return _due("signer", text, key.rotates_at, desk, at, "rotate the key before then")
+    return _due(
+        "signer",
+        text,
+        key.rotates_at,
+        desk,
+        at,
+        "it promised to be rotated by then, and signs only with --past-rotation after",
+    )
 
 
 def _due(name: str, text: str, when: Instant, desk: Desk, at: Instant, hint: str) -> Finding:

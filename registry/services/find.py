@@ -40,9 +40,9 @@ def find_record(desk: Desk, typed: str) -> Record:
 
 
 def _by_source(desk: Desk, reference: Reference) -> Record:
-    found = desk.store.records_by_source(reference.source_kind or "", reference.source_id or "")
-    if reference.version is not None:
-        found = [record for record in found if record.source.version == reference.version]
+    found = desk.store.records_by_source(
+        reference.source_kind or "", reference.source_id or "", reference.version
+    )
     if not found:
         raise _absent(reference.typed)
     newest = [r for r in found if r.source.version == found[0].source.version]

@@ -85,7 +85,7 @@ def _alone(home: Path) -> Iterator[None]:
         os.fsync(folder)
     except BlockingIOError:
         raise ConflictError(
-            f"another init is at work in {home}", code="home.exists", hint="wait for it to end"
+            f"another init is at work in {home}", code="home.busy", hint="wait for it to end"
         ) from None
     finally:
         os.close(folder)

@@ -53,9 +53,14 @@ def create_key(
         )
     public_key = key_store.put(key_id, seed)
     row = KeyRow(key_id, public_key, "registry", key_store.uri, at)
-    if not desk.store.add_key(row):
+    try:
+        if not desk.store.add_key(row):
+            raise ConflictError(
+                f"there is a key {key_id} already", code="key.exists", hint="run it again"
+            )
+    except BaseException:
         key_store.erase(key_id)
-        raise ConflictError(f"there is a key {key_id} already", code="key.exists")
+        raise
     return row
 
 

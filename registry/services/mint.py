@@ -9,10 +9,10 @@ from registry.errors import PithError, StoreError
 from registry.protocol.event import Event, EventBody
 from registry.protocol.event_types import ATTESTATION_STATE, RECORD_CREATED
 from registry.protocol.instant import Instant
-from registry.protocol.merge import merge
 from registry.protocol.receipt import Receipt
 from registry.protocol.record import Record
 from registry.services.desk import Desk
+from registry.services.find import merged
 from registry.signing.documents import sign_event, sign_receipt
 from registry.signing.signer import Signer
 from registry.store.store import MAX_CLAIM_AGE, Intent, SignatureRow
@@ -141,8 +141,7 @@ def _journal(event: Event, receipt: Receipt) -> list[SignatureRow]:
 
 def receipt_of(desk: Desk, record: Record) -> Receipt:
     """The current receipt of a minted record."""
-    events = [event.to_json() for event in desk.store.events_of(record.number.suffix)]
-    receipt = merge(record.number, events, desk.bindings()).receipt
+    receipt = merged(desk, record.number).receipt
     if receipt is None:
         raise StoreError(f"{record.number} has no current record_created", code="store.damaged")
     return receipt

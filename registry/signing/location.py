@@ -1,4 +1,4 @@
-"""Where a key store is, as a URI, and the one way to open it (commands.md)."""
+"""Where a key store is, as a URI, and the one way to open it."""
 
 import os
 import re

@@ -96,7 +96,7 @@ class SeedSigner:
                 f" not {public_key.fingerprint}",
                 code="key.mismatch",
                 hint="nothing was signed; find the store that holds the right key,"
-                " or import it again from its shares",
+                " or restore it from a backup",
             )
         self._key = SigningKey(seed)
         self._key_id = key_id

@@ -68,10 +68,6 @@ def translated(path: Path) -> Iterator[None]:
             code="store.damaged",
             hint="restore it from a backup; do not write to it",
         ) from None
-    except ValueError as error:  # a path that has no UTF-8, or a NUL in it
-        raise StoreError(
-            f"{str(path)!r} is not a file name a database can have: {error}", code="store.open"
-        ) from None
     except apsw.Error as error:
         raise StoreError(f"database error on {path}: {error}", code="store.error") from None
 
@@ -80,11 +76,21 @@ def open_database(path: Path, *, create: bool) -> apsw.Connection:
     """Open (or with *create* make) the database, set it up, and migrate it."""
     flags = apsw.SQLITE_OPEN_READWRITE | (apsw.SQLITE_OPEN_CREATE if create else 0)
     with translated(path):
-        connection = apsw.Connection(str(path), flags=flags)
-        connection.set_busy_timeout(BUSY_MILLISECONDS)
-        _check_owner(connection, path, create=create)
-        _set_up(connection, path)
-        _migrate(connection, path)
+        try:
+            connection = apsw.Connection(str(path), flags=flags)
+        except ValueError as error:  # a path that has no UTF-8, or a NUL in it
+            raise StoreError(
+                f"{str(path)!r} is not a file name a database can have: {error}",
+                code="store.open",
+            ) from None
+        try:
+            connection.set_busy_timeout(BUSY_MILLISECONDS)
+            _check_owner(connection, path, create=create)
+            _set_up(connection, path)
+            _migrate(connection, path)
+        except BaseException:
+            connection.close()
+            raise
     return connection
 
 
@@ -110,7 +116,6 @@ def _set_up(connection: apsw.Connection, path: Path) -> None:
     mode, synchronous = journal_settings((major, minor, patch))
     connection.pragma("journal_mode", mode)
     connection.pragma("synchronous", synchronous)
-    connection.pragma("foreign_keys", True)
     found = (_pragma(connection, "journal_mode"), _pragma(connection, "synchronous"))
     if found != (mode, _SYNCHRONOUS[synchronous]):
         raise StoreError(

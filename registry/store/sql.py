@@ -21,7 +21,8 @@ RECORDS_BY_PREFIX: Final = (
 )
 RECORDS_BY_SOURCE: Final = (
     "SELECT r.body FROM records r WHERE r.source_kind = :kind AND r.source_id = :id "
-    "AND EXISTS (SELECT 1 FROM heads h WHERE h.subject = r.suffix) "
+    "AND (:version IS NULL OR r.source_version = :version) AND EXISTS "
+    "(SELECT 1 FROM heads h WHERE h.subject = r.suffix) "
     "ORDER BY r.source_version DESC, r.suffix LIMIT :count"
 )
 RECORDS_AFTER: Final = (

@@ -1,13 +1,13 @@
 """Everything a registry holds, behind one class (SQLite file)."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 
-from registry.errors import ConflictError, StoreError
+from registry.errors import ConflictError, MalformedError, StoreError, VerificationError
 from registry.protocol.bundle import Bundle
 from registry.protocol.canonical import canonical
 from registry.protocol.event import Event
@@ -18,6 +18,7 @@ from registry.protocol.record import Record
 from registry.store import sql
 from registry.store.database import open_database, translated, write
 
+T = TypeVar("T")
 NO_EVENT: Final = b""
 PAGE: Final = 500
 MAX_CLAIM_AGE: Final = 86_400 * 1_000_000
@@ -167,7 +168,7 @@ class Store:
     def list_keys(self) -> list[KeyRow]:
         """All keys, oldest first."""
         return [
-            KeyRow(key_id, PublicKey.from_raw(raw), usage, uri, Instant(at))
+            KeyRow(key_id, _held(PublicKey.from_raw, raw), usage, uri, Instant(at))
             for key_id, raw, usage, uri, at in self._rows(sql.KEYS, {})
         ]
 
@@ -186,31 +187,33 @@ class Store:
     def find_keyset(self) -> KeySet | None:
         """The newest key set."""
         row = self._first(sql.NEWEST_KEYSET, {})
-        return None if row is None else KeySet.parse(row[0])
+        return None if row is None else _held(KeySet.parse, row[0])
 
     # -- records ---------------------------------------------------------------
 
     def find_record(self, suffix: str) -> Record | None:
         """The record with this suffix, minted or about to be."""
         row = self._first(sql.RECORD, {"suffix": suffix})
-        return None if row is None else Record.parse(row[0])
+        return None if row is None else _held(Record.parse, row[0])
 
     def records_by_prefix(self, prefix: str, count: int) -> list[Record]:
         """At most *count* minted records whose suffix begins so, in the order of suffixes."""
         values = {"low": prefix, "high": prefix + "Z" * (26 - len(prefix)), "count": count}
-        return [Record.parse(body) for (body,) in self._rows(sql.RECORDS_BY_PREFIX, values)]
+        return [_held(Record.parse, body) for (body,) in self._rows(sql.RECORDS_BY_PREFIX, values)]
 
-    def records_by_source(self, kind: str, source_id: str) -> list[Record]:
-        """The minted records of one source id, newest version first."""
-        values = {"kind": kind, "id": source_id, "count": PAGE}
-        return [Record.parse(body) for (body,) in self._rows(sql.RECORDS_BY_SOURCE, values)]
+    def records_by_source(
+        self, kind: str, source_id: str, version: int | None = None
+    ) -> list[Record]:
+        """The minted records of one source id, or of one version of it, newest first."""
+        values = {"kind": kind, "id": source_id, "version": version, "count": PAGE}
+        return [_held(Record.parse, body) for (body,) in self._rows(sql.RECORDS_BY_SOURCE, values)]
 
     def records(self) -> Iterator[Record]:
         """Every minted record, in the order of suffixes, read a page at a time."""
         after = ""
         while rows := self._rows(sql.RECORDS_AFTER, {"after": after, "count": PAGE}):
             for (body,) in rows:
-                record = Record.parse(body)
+                record = _held(Record.parse, body)
                 yield record
             after = record.number.suffix
 
@@ -342,12 +345,12 @@ class Store:
     def find_event(self, event_id: str) -> Event | None:
         """One event by its id."""
         row = self._first(sql.EVENT, {"event_id": event_bytes(event_id)})
-        return None if row is None else Event.parse(row[0])
+        return None if row is None else _held(Event.parse, row[0])
 
     def events_of(self, subject: str) -> list[Event]:
         """All events about a record, in the order they were stored."""
         rows = self._rows(sql.EVENTS_OF, {"subject": subject})
-        return [Event.parse(body) for (body,) in rows]
+        return [_held(Event.parse, body) for (body,) in rows]
 
     def add_bundle(self, bundle: Bundle) -> bool:
         """Keep a bundle we signed, with its journal line."""
@@ -427,6 +430,18 @@ class Store:
     def undocumented(self) -> list[tuple[str, str]]:
         """Lines of the journal without their document, as (kind, digest in hex)."""
         return [(kind, digest.hex()) for kind, digest in self._rows(sql.UNDOCUMENTED, {})]
+
+
+def _held(parse: Callable[[bytes], T], body: bytes) -> T:
+    """What was verified when it was stored: when it no longer reads, the store is damaged."""
+    try:
+        return parse(body)
+    except (MalformedError, VerificationError) as error:
+        raise StoreError(
+            f"a stored document no longer reads: {error}",
+            code="store.damaged",
+            hint="restore the database from a backup",
+        ) from None
 
 
 def event_bytes(event_id: str | None) -> bytes:

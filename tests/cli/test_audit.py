@@ -100,3 +100,18 @@ def test_a_line_without_its_document_is_told(pith: Pith, stocked: Path) -> None:
     assert done.code == 6
     assert [row["kind"] for row in done.object["undocumented"]] == ["event"]
     assert done.object["unjournaled"] == []
+
+
+@pytest.mark.parametrize(
+    ("table", "command"),
+    [
+        ("records", ("record", "show", PAPER)),
+        ("events", ("receipt", "show", PAPER)),
+        ("keysets", ("keyset", "show")),
+    ],
+)
+def test_a_stored_document_that_no_longer_reads_is_a_damaged_store(
+    pith: Pith, stocked: Path, table: str, command: tuple[str, ...]
+) -> None:
+    spoil(stocked, f"UPDATE {table} SET body = CAST('{{' AS BLOB)")
+    pith(*command, home=stocked).refused(8, "store.damaged")

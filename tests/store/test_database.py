@@ -67,7 +67,6 @@ def test_the_settings_are_those_of_the_version(connection: apsw.Connection) -> N
 
     assert connection.pragma("journal_mode") == mode
     assert connection.pragma("synchronous") == {"full": 2, "extra": 3}[synchronous]
-    assert connection.pragma("foreign_keys") == 1
 
 
 def test_a_new_file_has_every_migration(connection: apsw.Connection) -> None:
