@@ -4,7 +4,6 @@ No clock, ``built_at``, ``signed_at``, evidence or key status enters: the same
 set of events gives the same state whatever their order and repetition.
 """
 
-import hashlib
 import heapq
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
@@ -78,10 +77,10 @@ class Merged:
         state = self._state(source_aliases, _sorted)
         return state | {"state_sha256": digest(state).hex()}
 
-    def compared_state(self, source_aliases: list[Json], encode: Encoder) -> JsonObject:
-        """The same state for comparing canonical bytes: members of items stay unsorted."""
-        state = self._state(source_aliases, lambda value: value)
-        return state | {"state_sha256": hashlib.sha256(encode(state)).hexdigest()}
+    def compared_state(self, source_aliases: list[Json]) -> JsonObject:
+        """The same without ``state_sha256``, for comparing canonical bytes: members of items
+        stay unsorted."""
+        return self._state(source_aliases, lambda value: value)
 
     def _state(self, source_aliases: list[Json], arrange: Callable[[Json], Json]) -> JsonObject:
         shown = self.record_created
