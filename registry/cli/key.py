@@ -145,7 +145,7 @@ def move(
     note(f"key {row.key_id} ({row.public_key.fingerprint}) leaves {row.uri} for {to}")
     confirmed("move", yes=yes)
     move_key(desk, row, app_.key_store(to, desk.config), at=desk.clock())
-    note(f"key {row.key_id} is in {to} and nowhere else")
+    note(f"key {row.key_id} is in {to}, and erased where it was")
 
 
 @app.command(epilog=example("pith key audit bundle.json"))

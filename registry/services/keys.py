@@ -81,18 +81,17 @@ def move_key(desk: Desk, row: KeyRow, target: KeyStore, *, at: Instant) -> None:
     interrupted move: at every moment the noted place holds the key. Raises
     ConflictError ``key.there`` when there is nothing to move.
     """
-    left = _left_behind(desk, row.key_id)
+    left = row.uri if row.uri != target.uri else _left_behind(desk, row.key_id)
+    if left is None or left == target.uri:
+        raise ConflictError(f"key {row.key_id} is in {row.uri} already", code="key.there")
+    if desk.key_store(left).place == target.place:  # erasing the one would erase the other
+        raise ConflictError(
+            f"{left} and {target.uri} are one place: nothing was moved", code="key.there"
+        )
     if row.uri != target.uri:
-        if desk.key_store(row.uri).place == target.place:
-            raise ConflictError(
-                f"{row.uri} and {target.uri} are one place: nothing was moved", code="key.there"
-            )
         desk.store.add_act(ActRow(_LEAVING, row.key_id, row.uri, at))
         desk.key_store(row.uri).hand_over(row.key_id, row.public_key, target)
         desk.store.replace_key_uri(row.key_id, old=row.uri, new=target.uri)
-        left = row.uri
-    elif left is None or left == target.uri:
-        raise ConflictError(f"key {row.key_id} is in {row.uri} already", code="key.there")
     target.open(row.key_id, row.public_key)
     try:
         desk.key_store(left).erase(row.key_id)

@@ -4,6 +4,7 @@ import base64
 import json
 from pathlib import Path
 
+import apsw
 import pytest
 
 from registry.app import App, new_seed
@@ -174,6 +175,24 @@ def test_one_place_under_two_names_is_no_move(pith: Pith, stocked: Path, tmp_pat
         for uri in (f"file:{stocked}/keys", f"file:{link}"):
             pith("key", "move", key_id, "--to", uri, "--yes", home=stocked).refused(6, "key.there")
     assert key_files(stocked) == {f"{key_id}.key"}
+
+
+def test_a_place_that_became_the_other_is_not_erased(
+    pith: Pith, stocked: Path, tmp_path: Path
+) -> None:
+    """A move was interrupted before it erased, and then the old folder was linked to the new."""
+    key_id = App(stocked).open().active_key().key_id
+    there = tmp_path / "elsewhere"
+    to = ("--to", f"file:{there}", "--yes")
+    pith("key", "move", key_id, *to, home=stocked).fine()
+    with apsw.Connection(str(stocked / "registry.db")) as db:
+        db.execute("DELETE FROM acts WHERE act = 'moved'")
+    (stocked / "keys").rmdir()
+    (stocked / "keys").symlink_to(there)
+
+    pith("key", "move", key_id, *to, home=stocked).refused(6, "key.there")
+
+    assert [file.name for file in there.iterdir()] == [f"{key_id}.key"]
 
 
 def test_a_move_wants_the_word_and_a_key(pith: Pith, stocked: Path, tmp_path: Path) -> None:
