@@ -6,7 +6,7 @@ from typing import Final, Literal, TypeAlias
 
 from registry.errors import ConflictError, MismatchError, VerificationError
 from registry.protocol.keyset import KeyEntry, KeySet, KeySetBody
-from registry.protocol.keyset_rules import verify_keyset
+from registry.protocol.keyset_rules import check_possession, verify_keyset
 
 Act: TypeAlias = Literal["first", "routine", "first recovery keys", "recovery"]
 """What brought a version about: `routine` by the active key, `recovery` by the threshold."""
@@ -93,7 +93,7 @@ def verify_successor(old: KeySet, new: KeySet) -> Act:
     pairs = _entries(old.body, new.body)
     _check_unchanged(pairs)
     _check_status(pairs)
-    _check_possession(old.body, new)
+    check_possession(new, old.body)
     return _act(old, new, pairs)
 
 
@@ -166,21 +166,6 @@ def _check_status(pairs: Sequence[_Pair]) -> None:
             raise VerificationError(
                 f"key {pair.new.key_id} went back from {pair.old.status} to {pair.new.status}",
                 code="keyset.status",
-            )
-
-
-def _check_possession(old: KeySetBody, new: KeySet) -> None:
-    active = {e.key_id for e in old.entries if e.status == "active"}
-    known = {e.key_id for e in old.entries}
-    signed = {signature.key_id for signature in new.signatures}
-    for entry in new.body.entries:
-        added = entry.key_id not in known
-        activated = entry.status == "active" and entry.key_id not in active
-        if entry.object is not None and (added or activated) and entry.key_id not in signed:
-            raise VerificationError(
-                f"key {entry.key_id} has not signed the set that "
-                f"{'adds it' if added else 'makes it active'}",
-                code="keyset.possession",
             )
 
 

@@ -109,15 +109,25 @@ def check_signatures(keyset: KeySet) -> None:
         found.key.verify(message, signature.raw)
 
 
-def check_possession(keyset: KeySet) -> None:
-    """Every key of a first version has signed it: whoever lists it holds it."""
-    if keyset.body.version != 1:
+def check_possession(keyset: KeySet, old: KeySetBody | None = None) -> None:
+    """Every key that a version adds or makes active has signed it: whoever lists it holds it.
+
+    *old* is the version before. Without it only a first version can be checked, which
+    adds all of its keys.
+    """
+    if old is None and keyset.body.version != 1:
         return
+    before = old.entries if old is not None else ()
+    known = {entry.key_id for entry in before}
+    active = {entry.key_id for entry in before if entry.status == "active"}
     signed = {signature.key_id for signature in keyset.signatures}
     for entry in keyset.body.entries:
-        if entry.object is not None and entry.key_id not in signed:
+        added = entry.key_id not in known
+        activated = entry.status == "active" and entry.key_id not in active
+        if entry.object is not None and (added or activated) and entry.key_id not in signed:
             raise VerificationError(
-                f"key {entry.key_id} has not signed the set that adds it",
+                f"key {entry.key_id} has not signed the set that "
+                f"{'adds it' if added else 'makes it active'}",
                 code="keyset.possession",
             )
 
