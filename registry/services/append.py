@@ -11,7 +11,7 @@ from registry.services.find import merged
 from registry.services.mint import BUILDER_VERSION, finish
 from registry.signing.documents import check_event
 from registry.signing.signer import Signer
-from registry.store.store import Intent, event_bytes
+from registry.store.rows import Intent, event_bytes
 
 
 def add_graph_snapshot(

@@ -9,7 +9,7 @@ from registry.protocol.instant import Instant
 from registry.protocol.trust import KeySetPin, Terms
 from registry.services.desk import Desk
 from registry.services.verify import examine
-from registry.store.store import ActRow
+from registry.store.rows import ActRow
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,8 @@ from registry.protocol.instant import Instant
 from registry.protocol.keys import KeyObject
 from registry.protocol.keyset import KeySet
 from registry.signing.signer import KeyStore, Signer
-from registry.store.store import ActRow, KeyRow, Store
+from registry.store.rows import ActRow, KeyRow
+from registry.store.store import Store
 
 MAX_BACKWARDS: Final = 60
 """Seconds by which a clock may be set back without stopping a registry."""

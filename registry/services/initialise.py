@@ -19,7 +19,8 @@ from registry.protocol.keyset import MAX_LIFE_DAYS, KeySet, first_keyset
 from registry.services.keys import key_object, next_key_id
 from registry.signing.documents import sign_keyset
 from registry.signing.signer import KeyStore
-from registry.store.store import KeyRow, Store
+from registry.store.rows import KeyRow
+from registry.store.store import Store
 
 _HEAD: Final = (
     "# Made by `pith init`; config.example.toml explains every setting. No secret stands here.\n"

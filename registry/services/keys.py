@@ -7,7 +7,7 @@ from registry.protocol.instant import Instant
 from registry.protocol.keys import KeyObject, PublicKey
 from registry.services.desk import Desk
 from registry.signing.signer import KeyStore
-from registry.store.store import ActRow, KeyRow
+from registry.store.rows import ActRow, KeyRow
 
 KEY_NOTES = (
     "Ed25519 key of a pith registry: it signs SHA-256 digests of canonical records, events and "

@@ -15,7 +15,7 @@ from registry.services.desk import Desk
 from registry.services.find import merged
 from registry.signing.documents import sign_event, sign_receipt
 from registry.signing.signer import Signer
-from registry.store.store import MAX_CLAIM_AGE, Intent, SignatureRow
+from registry.store.rows import MAX_CLAIM_AGE, Intent, SignatureRow
 
 BUILDER_VERSION: Final = f"pith-registry-{VERSION}"
 

@@ -15,7 +15,8 @@ from registry.services.mint import event_line, mint
 from registry.signing.documents import sign_event
 from registry.signing.signer import public_key_of
 from registry.store import sql
-from registry.store.store import NO_EVENT, Intent, KeyRow, Store, event_bytes
+from registry.store.rows import NO_EVENT, Intent, KeyRow, event_bytes
+from registry.store.store import Store
 from tests.cli.lab import record
 from tests.services.registry import RECORD, START, World, paper
 

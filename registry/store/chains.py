@@ -1,0 +1,158 @@
+"""Claims, the events they become, the heads of chains, and bundles."""
+
+from collections.abc import Sequence
+
+from registry.errors import ConflictError
+from registry.protocol.bundle import Bundle
+from registry.protocol.event import Event
+from registry.protocol.instant import Instant
+from registry.protocol.record import Record
+from registry.store import sql
+from registry.store.base import PAGE, held
+from registry.store.journal import Journal
+from registry.store.rows import MAX_CLAIM_AGE, NO_EVENT, Intent, SignatureRow, event_bytes
+
+
+class Chains(Journal):
+    """The chain of each signer on each record."""
+
+    def claim_mints(self, records: Sequence[Record], *, at: Instant) -> list[Intent | None]:
+        """Durably claim the first place in the chain of each record not yet minted.
+
+        Gives for each record its intent, which an earlier, interrupted mint may
+        have made with its own time within the last day, or None where the record
+        is minted already.
+        """
+        claims: list[Intent | None] = []
+        with self._write():
+            for record in records:
+                subject = record.number.suffix
+                if list(self._db.execute(sql.ANY_HEAD, {"subject": subject})):
+                    claims.append(None)
+                    continue
+                self._insert_record(record)
+                claims.append(self._claim(Intent(subject, NO_EVENT, at, b"")))
+        return claims
+
+    def _insert_record(self, record: Record) -> None:
+        source = record.source
+        values = {
+            "digest": record.digest,
+            "suffix": record.number.suffix,
+            "year": record.number.year,
+            "source_kind": source.kind,
+            "source_id": source.id,
+            "source_version": source.version,
+            "body": record.canonical,
+        }
+        self._db.execute(sql.ADD_RECORD, values)
+
+    def claim(self, intent: Intent, signer_id: str) -> Intent | None:
+        """Durably claim the place after the head of a signer's chain.
+
+        Gives the claim that stands there, which is another's when an earlier one
+        was interrupted, or None when the head is no longer ``intent.prev``: the
+        head is compared in the transaction that claims.
+        """
+        place = {"subject": intent.subject, "signer_id": signer_id}
+        with self._write():
+            head = next(iter(self._db.execute(sql.HEAD, place)), (NO_EVENT,))
+            return self._claim(intent) if head[0] == intent.prev else None
+
+    def _claim(self, intent: Intent) -> Intent:
+        place = {"subject": intent.subject, "prev": intent.prev}
+        values = place | {"at": intent.at.micros, "body": intent.body}
+        if list(self._db.execute(sql.ADD_INTENT, values)):
+            return intent
+        at, body = next(iter(self._db.execute(sql.INTENT, place)))
+        if abs(at - intent.at.micros) > MAX_CLAIM_AGE:
+            self._db.execute(sql.RENEW_INTENT, values | {"old": at})
+            return intent
+        return Intent(intent.subject, intent.prev, Instant(at), body)
+
+    def drop_claim(self, intent: Intent) -> None:
+        """Give up a place that nothing was stored for."""
+        place = {"subject": intent.subject, "prev": intent.prev}
+        with self._write():
+            self._db.execute(sql.DROP_INTENT, place)
+
+    def intents(self, after: Intent | None = None) -> list[Intent]:
+        """A page of the claims that nothing was stored for yet: what interruptions left."""
+        subject, prev = ("", NO_EVENT) if after is None else (after.subject, after.prev)
+        values = {"subject": subject, "prev": prev, "count": PAGE}
+        rows = self._rows(sql.INTENTS, values)
+        return [Intent(subject, prev, Instant(at), body) for subject, prev, at, body in rows]
+
+    def count_intents(self) -> int:
+        """How many claims are open."""
+        return int(self._rows(sql.COUNT_INTENTS, {})[0][0])
+
+    def add_own_events(self, entries: Sequence[tuple[Event, Sequence[SignatureRow]]]) -> list[bool]:
+        """Store our own signed events with their journal lines, move the heads of their
+        chains, and drop their claims: all of them or none.
+
+        Says for each whether it was new. Raises ConflictError ``event.head`` when
+        a chain has moved.
+        """
+        with self._write():
+            return [self._add_own(event, journal) for event, journal in entries]
+
+    def _add_own(self, event: Event, journal: Sequence[SignatureRow]) -> bool:
+        body = event.body
+        subject = body.subject.suffix
+        event_id = bytes.fromhex(event.sha256)
+        prev = event_bytes(body.prev_event)
+        values = {
+            "event_id": event_id,
+            "subject": subject,
+            "event_type": body.event_type,
+            "signer_id": body.signer.signer_id,
+            "body": event.canonical,
+        }
+        for line in journal:
+            self._journal(line)
+        new = bool(list(self._db.execute(sql.ADD_EVENT, values)))
+        if new:
+            head = {"subject": subject, "signer_id": body.signer.signer_id, "event_id": event_id}
+            moved = (
+                self._db.execute(sql.MOVE_HEAD, head | {"prev": prev})
+                if prev
+                else self._db.execute(sql.ADD_HEAD, head)
+            )
+            if not list(moved):
+                raise ConflictError(
+                    f"the chain of {body.subject} has moved on",
+                    code="event.head",
+                    hint="nothing was stored; run the command again",
+                )
+        self._db.execute(sql.DROP_INTENT, {"subject": subject, "prev": prev})
+        return new
+
+    def find_head(self, subject: str, signer_id: str) -> str | None:
+        """The id of the last event of a signer on a record."""
+        row = self._first(sql.HEAD, {"subject": subject, "signer_id": signer_id})
+        return None if row is None else f"sha256:{row[0].hex()}"
+
+    def find_event(self, event_id: str) -> Event | None:
+        """One event by its id."""
+        row = self._first(sql.EVENT, {"event_id": event_bytes(event_id)})
+        return None if row is None else held(Event.parse, row[0])
+
+    def events_of(self, subject: str) -> list[Event]:
+        """All events about a record, in the order they were stored."""
+        rows = self._rows(sql.EVENTS_OF, {"subject": subject})
+        return [held(Event.parse, body) for (body,) in rows]
+
+    def add_bundle(self, bundle: Bundle) -> bool:
+        """Keep a bundle we signed, with its journal line."""
+        digest = bytes.fromhex(bundle.sha256)
+        values = {
+            "sha256": digest,
+            "subject": bundle.body.number.suffix,
+            "built_at": bundle.body.built_at.micros,
+            "body": bundle.to_bytes(),
+        }
+        signature = bundle.signature
+        with self._write():
+            self._journal(SignatureRow(signature.key_id, "bundle", digest, signature.signed_at))
+            return bool(list(self._db.execute(sql.ADD_BUNDLE, values)))

@@ -1,0 +1,64 @@
+"""The journal: every signature that was made here, and every act on a key."""
+
+from collections.abc import Iterator
+
+from registry.protocol.instant import Instant
+from registry.store import sql
+from registry.store.base import PAGE, Database
+from registry.store.rows import ActRow, SignatureRow
+
+
+class Journal(Database):
+    """What was signed and done."""
+
+    def _journal(self, line: SignatureRow) -> None:
+        values = {
+            "key_id": line.key_id,
+            "kind": line.kind,
+            "digest": line.digest,
+            "at": line.at.micros,
+        }
+        self._db.execute(sql.ADD_SIGNATURE, values)
+
+    def add_act(self, line: ActRow) -> None:
+        """Write an act on a key into the journal."""
+        values = {
+            "act": line.act,
+            "key_id": line.key_id,
+            "reason": line.reason,
+            "at": line.at.micros,
+        }
+        with self._write():
+            self._db.execute(sql.ADD_ACT, values)
+
+    def acts(self) -> list[ActRow]:
+        """Every act on a key, oldest first."""
+        return [
+            ActRow(act, key_id, reason, Instant(at))
+            for act, key_id, reason, at in self._rows(sql.ACTS, {})
+        ]
+
+    def last_signed_at(self) -> Instant | None:
+        """When the latest signature of the journal was made."""
+        (latest,) = self._rows(sql.LAST_SIGNED_AT, {})[0]
+        return None if latest is None else Instant(latest)
+
+    def signatures(self) -> Iterator[SignatureRow]:
+        """Every signature made, in the order of the journal, read a page at a time."""
+        after = 0
+        while rows := self._rows(sql.SIGNATURES, {"after": after, "count": PAGE}):
+            for _, key_id, kind, digest, at in rows:
+                yield SignatureRow(key_id, kind, digest, Instant(at))
+            after = rows[-1][0]
+
+    def has_signature(self, kind: str, digest: bytes) -> bool:
+        """Whether the journal has a signature of this kind over these 32 bytes."""
+        return self._first(sql.SIGNATURE, {"kind": kind, "digest": digest}) is not None
+
+    def unjournaled(self) -> list[tuple[str, str]]:
+        """Stored documents without a line in the journal, as (kind, digest in hex)."""
+        return [(kind, digest.hex()) for kind, digest in self._rows(sql.UNJOURNALED, {})]
+
+    def undocumented(self) -> list[tuple[str, str]]:
+        """Lines of the journal without their document, as (kind, digest in hex)."""
+        return [(kind, digest.hex()) for kind, digest in self._rows(sql.UNDOCUMENTED, {})]

@@ -1,0 +1,62 @@
+"""Where this registry's keys are, and its key sets."""
+
+from registry.errors import ConflictError
+from registry.protocol.canonical import canonical
+from registry.protocol.instant import Instant
+from registry.protocol.keys import PublicKey
+from registry.protocol.keyset import KeySet
+from registry.store import sql
+from registry.store.base import held
+from registry.store.journal import Journal
+from registry.store.rows import KeyRow, SignatureRow
+
+
+class Keys(Journal):
+    """Keys and key sets."""
+
+    def add_key(self, key: KeyRow) -> bool:
+        """Note where a key is."""
+        with self._write():
+            return self._insert_key(key)
+
+    def _insert_key(self, key: KeyRow) -> bool:
+        values = {
+            "key_id": key.key_id,
+            "public_key": key.public_key.raw,
+            "usage": key.usage,
+            "uri": key.uri,
+            "created_at": key.created_at.micros,
+        }
+        return bool(list(self._db.execute(sql.ADD_KEY, values)))
+
+    def replace_key_uri(self, key_id: str, *, old: str, new: str) -> None:
+        """Note that a key has moved, or raise ConflictError ``key.moved`` when it is no
+        longer noted where it was."""
+        with self._write():
+            values = {"key_id": key_id, "old": old, "new": new}
+            if not list(self._db.execute(sql.MOVE_KEY, values)):
+                raise ConflictError(f"key {key_id} has moved meanwhile", code="key.moved")
+
+    def list_keys(self) -> list[KeyRow]:
+        """All keys, oldest first."""
+        return [
+            KeyRow(key_id, held(PublicKey.from_raw, raw), usage, uri, Instant(at))
+            for key_id, raw, usage, uri, at in self._rows(sql.KEYS, {})
+        ]
+
+    def _insert_keyset(self, keyset: KeySet) -> bool:
+        body = keyset.body
+        values = {
+            "version": body.version,
+            "sha256": body.digest,
+            "body": canonical(keyset.to_json()),
+        }
+        new = bool(list(self._db.execute(sql.ADD_KEYSET, values)))
+        for signature in keyset.signatures:
+            self._journal(SignatureRow(signature.key_id, "keyset", body.digest, body.created_at))
+        return new
+
+    def find_keyset(self) -> KeySet | None:
+        """The newest key set."""
+        row = self._first(sql.NEWEST_KEYSET, {})
+        return None if row is None else held(KeySet.parse, row[0])

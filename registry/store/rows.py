@@ -1,0 +1,65 @@
+"""The rows that are no documents: what is claimed, where keys are, what was signed and done."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from registry.protocol.instant import Instant
+from registry.protocol.keys import PublicKey
+
+NO_EVENT: Final = b""
+MAX_CLAIM_AGE: Final = 86_400 * 1_000_000
+"""Microseconds after which a claim's time is no longer that of a signature: the claim is
+taken over with the new time. No process still works on it, and nothing of it ever left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A place in a record's chain that is claimed: what will be signed, and when.
+
+    ``body`` is the event body's canonical bytes, empty for a record_created.
+    """
+
+    subject: str
+    prev: bytes
+    at: Instant
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRow:
+    """A key of this registry and the URI of the key store that holds it."""
+
+    key_id: str
+    public_key: PublicKey
+    usage: str
+    uri: str
+    created_at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class SignatureRow:
+    """One line of the journal: a signature that was made.
+
+    ``kind`` is receipt, event, bundle or keyset; ``digest`` the 32 bytes that
+    were signed (of a key set, SHA-256 of what was signed).
+    """
+
+    key_id: str
+    kind: str
+    digest: bytes
+    at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class ActRow:
+    """One line of the journal of acts on keys: what was done, with which key, why, when."""
+
+    act: str
+    key_id: str
+    reason: str
+    at: Instant
+
+
+def event_bytes(event_id: str | None) -> bytes:
+    """An event id as the store keeps it: 32 bytes, or none for the start of a chain."""
+    return NO_EVENT if event_id is None else bytes.fromhex(event_id.removeprefix("sha256:"))
