@@ -5,10 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from registry.errors import PithError
+from registry.errors import KeyUnavailableError, PithError
 from registry.protocol.instant import Instant
 from registry.protocol.keyset_rules import verify_keyset
 from registry.services.desk import Desk
+from registry.services.keys import key_status
+from registry.signing.proof import prove_key
+from registry.signing.signer import KeyStore
+from registry.store.store import KeyRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +27,10 @@ class Finding:
 
 
 def diagnose(open_desk: Callable[[], Desk], home: Path, at: Instant) -> Iterator[Finding]:
-    """Look at the home, store, key set, keys and clock, one finding at a time. Signs nothing."""
+    """Look at the home, store, key set, keys and clock, one finding at a time.
+
+    Signs nothing but the test message of each key that can be reached.
+    """
     try:
         desk = open_desk()
     except PithError as error:
@@ -36,7 +43,7 @@ def diagnose(open_desk: Callable[[], Desk], home: Path, at: Instant) -> Iterator
     yield from _looked_at("key set", lambda: _keyset(desk, at))
     yield from _looked_at("recovery", lambda: _recovery(desk))
     for uri in sorted({row.uri for row in desk.store.list_keys()}):
-        yield from _looked_at("key store", lambda uri=uri: _key_store(desk, uri))  # type: ignore[misc]
+        yield from _key_store(desk, uri)
     yield from _looked_at("signer", lambda: _signer(desk, at))
 
 
@@ -109,8 +116,29 @@ def _recovery(desk: Desk) -> Finding:
     )
 
 
-def _key_store(desk: Desk, uri: str) -> Finding:
-    return Finding("key store", "ok", desk.key_store(uri).check())
+def _key_store(desk: Desk, uri: str) -> Iterator[Finding]:
+    """One key store, and where it can be reached the round trip of each key in it."""
+    try:
+        key_store = desk.key_store(uri)
+        yield Finding("key store", "ok", key_store.check())
+    except PithError as error:
+        yield Finding("key store", "fail", str(error), error.hint, error)
+        return
+    for row in desk.store.list_keys():
+        if row.uri == uri:
+            yield from _looked_at("key", lambda row=row: _round_trip(desk, key_store, row))  # type: ignore[misc]
+
+
+def _round_trip(desk: Desk, key_store: KeyStore, row: KeyRow) -> Finding:
+    status = key_status(desk, row)
+    text = f"{row.key_id} ({row.public_key.fingerprint}, {status}) in {row.uri}"
+    try:
+        prove_key(key_store.open(row.key_id, row.public_key), desk.registry)
+    except KeyUnavailableError as error:
+        if error.code != "key.absent" or status not in ("retired", "revoked"):
+            raise
+        return Finding("key", "ok", f"{text} is gone, and signs no more")
+    return Finding("key", "ok", f"{text} signs twice alike, and it verifies")
 
 
 def _signer(desk: Desk, at: Instant) -> Finding:

@@ -4,19 +4,11 @@ from abc import ABC, abstractmethod
 from contextlib import suppress
 from typing import Final
 
-from registry.errors import ConflictError, KeyUnavailableError, StoreError
+from registry.errors import ConflictError, KeyUnavailableError, MalformedError, StoreError
 from registry.protocol import schema
-from registry.protocol.canonical import canonical
 from registry.protocol.keys import PublicKey
-from registry.signing.signer import KeyStore, SeedSigner, public_key_of
-
-KEY_TEST_PREFIX: Final = b"pith-key-test-v1\n"
-
-
-def key_test_message(registry: str, key_id: str) -> bytes:
-    """What a new key signs to show that it works: prefixed, with the registry in
-    it, and never 32 bytes long (protocol.md 9.3)."""
-    return KEY_TEST_PREFIX + canonical({"key_id": key_id, "registry": registry})
+from registry.signing.proof import prove_key
+from registry.signing.signer import KeyStore, SeedSigner, key_mismatch, public_key_of
 
 
 class SeedStore(ABC):
@@ -81,12 +73,16 @@ class SeedStore(ABC):
     def _gives_back(self, key_id: str, public_key: PublicKey) -> bool:
         try:
             signer = SeedSigner(key_id, self._read(key_id), public_key)
-        except KeyUnavailableError as error:
+        except (KeyUnavailableError, MalformedError) as error:
             if error.code in _LOST:
                 return False
             raise
-        signer._sign(key_test_message(self._registry, key_id))
+        prove_key(signer, self._registry)
         return True
+
+    def find(self, key_id: str) -> PublicKey:
+        """The public key derived from the seed that is held; see `KeyStore.find`."""
+        return public_key_of(self._read(schema.key_id(key_id, "")))
 
     def open(self, key_id: str, public_key: PublicKey) -> SeedSigner:
         """The signer of a key that is held; see `KeyStore.open`."""
@@ -94,11 +90,13 @@ class SeedStore(ABC):
 
     def hand_over(self, key_id: str, public_key: PublicKey, target: KeyStore) -> None:
         """Put a copy of a key into another store; see `KeyStore.hand_over`."""
-        self.open(key_id, public_key)
+        seed = self._read(schema.key_id(key_id, ""))
+        if (found := public_key_of(seed)) != public_key:
+            raise key_mismatch(key_id, found, public_key)
         try:
-            target.put(key_id, self._read(key_id))
+            target.put(key_id, seed)
         except ConflictError:
-            target.open(key_id, public_key)
+            prove_key(target.open(key_id, public_key), self._registry)
 
     def erase(self, key_id: str) -> None:
         """Forget a key for ever; see `KeyStore.erase`."""
@@ -111,7 +109,9 @@ class SeedStore(ABC):
             )
 
 
-_LOST: Final = ("key.absent", "key.form", "key.mismatch", "keyfile.form", "keyfile.mismatch")
+_LOST: Final = frozenset(
+    ("key.absent", "key.form", "key.mismatch", "keyfile.form", "keyfile.mismatch", "seed.length")
+)
 
 
 def key_exists(key_id: str, uri: str) -> ConflictError:

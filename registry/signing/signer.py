@@ -13,9 +13,9 @@ SEED_LENGTH: Final = 32
 class Signer(Protocol):
     """One private key, ready to sign.
 
-    `_sign` is for `registry.signing.documents` alone, which checks the schema
-    of what it signs just before: no public function signs bytes given by a
-    caller (protocol.md 9.2).
+    `_sign` is for `registry.signing.documents`, which checks the schema of what
+    it signs just before, and `registry.signing.proof`: no public function signs
+    bytes given by a caller (protocol.md 9.2).
     """
 
     @property
@@ -26,6 +26,14 @@ class Signer(Protocol):
     def public_key(self) -> PublicKey:
         """The key that checks what this signer makes."""
 
+    @property
+    def forkable(self) -> bool:
+        """Whether a child that was forked may sign with it too.
+
+        A signer of which this is False is bound to the process that opened it,
+        and refuses elsewhere. None is ever pickled or sent through a pipe.
+        """
+
     def _sign(self, message: bytes) -> bytes:
         """The 64-byte signature of *message*, verified before it is returned.
 
@@ -34,7 +42,11 @@ class Signer(Protocol):
 
 
 class KeyStore(Protocol):
-    """Where the seeds of one registry rest. The registry's id belongs to the instance."""
+    """Where the keys of one registry rest. The registry's id belongs to the instance.
+
+    A store that holds no seed of ours, an agent or a token, refuses `put`,
+    `hand_over` and `erase` with KeyUnavailableError ``keystore.elsewhere``.
+    """
 
     @property
     def uri(self) -> str:
@@ -52,6 +64,12 @@ class KeyStore(Protocol):
         Raises ConflictError ``key.exists``, MalformedError ``schema.key_id`` or
         ``seed.length``, KeyUnavailableError ``keystore.lost`` and what the kind
         of store adds; StoreError when a disk refuses.
+        """
+
+    def find(self, key_id: str) -> PublicKey:
+        """The public key of what is held under a key id.
+
+        Raises KeyUnavailableError ``key.absent``, and what the kind of store adds.
         """
 
     def open(self, key_id: str, public_key: PublicKey) -> Signer:
@@ -91,13 +109,7 @@ class SeedSigner:
         """Raises KeyUnavailableError ``key.mismatch``, MalformedError ``seed.length``."""
         found = public_key_of(seed)
         if found != public_key:
-            raise KeyUnavailableError(
-                f"the seed kept for {key_id} has the public key {found.fingerprint},"
-                f" not {public_key.fingerprint}",
-                code="key.mismatch",
-                hint="nothing was signed; find the store that holds the right key,"
-                " or restore it from a backup",
-            )
+            raise key_mismatch(key_id, found, public_key)
         self._key = SigningKey(seed)
         self._key_id = key_id
         self._public_key = public_key
@@ -112,25 +124,46 @@ class SeedSigner:
         """The key that checks what this signer makes."""
         return self._public_key
 
+    @property
+    def forkable(self) -> bool:
+        """True: a forked child holds the key as this process does."""
+        return True
+
     def _sign(self, message: bytes) -> bytes:
         """The signature of *message*; one that does not verify never leaves
         (KeyUnavailableError ``signer.faulty``, protocol.md 9.6)."""
-        signature = bytes(self._key.sign(message).signature)
-        try:
-            self._public_key.verify(message, signature)
-        except VerificationError:
-            raise KeyUnavailableError(
-                f"a signature made with {self._key_id} does not verify",
-                code="signer.faulty",
-                hint="it was thrown away; this machine computes wrongly, stop using it",
-            ) from None
-        return signature
+        return checked_signature(self, message, bytes(self._key.sign(message).signature))
 
     def __repr__(self) -> str:
         return f"<SeedSigner {self._key_id} {self._public_key.fingerprint}>"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a signer holds a private key: it is neither pickled nor copied")
+
+
+def checked_signature(signer: Signer, message: bytes, signature: bytes) -> bytes:
+    """*signature*, once the signer's public key verifies it over *message*."""
+    try:
+        signer.public_key.verify(message, signature)
+    except VerificationError:
+        raise KeyUnavailableError(
+            f"a signature made with {signer.key_id} does not verify",
+            code="signer.faulty",
+            hint="it was thrown away; what made it computes wrongly or holds another key:"
+            " stop using it",
+        ) from None
+    return signature
+
+
+def key_mismatch(key_id: str, found: PublicKey, wanted: PublicKey) -> KeyUnavailableError:
+    """The refusal to sign with another key than the one that is known by this id."""
+    return KeyUnavailableError(
+        f"what is kept for {key_id} has the public key {found.fingerprint},"
+        f" not {wanted.fingerprint}",
+        code="key.mismatch",
+        hint="nothing was signed; find the store that holds the right key,"
+        " or restore it from a backup",
+    )
 
 
 def public_key_of(seed: bytes) -> PublicKey:

@@ -24,7 +24,7 @@ def test_a_new_home_wants_a_recovery_key_and_nothing_else(pith: Pith, home: Path
     done = pith("doctor", "--json", home=home)
 
     assert done.code == 9
-    assert [each["name"] for each in done.objects] == [*NAMES, "key store", "signer"]
+    assert [each["name"] for each in done.objects] == [*NAMES, "key store", "key", "signer"]
     assert {each["name"] for each in done.objects if each["status"] != "ok"} == {"recovery"}
     assert tree(home) == before
     assert rows(home, "SELECT kind FROM signatures") == [("keyset",)]
@@ -34,7 +34,7 @@ def test_people_get_the_same_in_lines(pith: Pith, home: Path) -> None:
     done = pith("doctor", home=home)
 
     assert done.code == 9
-    assert [line.split()[0] for line in done.lines if not line.startswith(" ")].count("ok") == 8
+    assert [line.split()[0] for line in done.lines if not line.startswith(" ")].count("ok") == 9
     assert done.err == ""
 
 

@@ -1,8 +1,11 @@
 """Doctor: what is looked at, and that one finding does not stop the next."""
 
+import pytest
+
 from registry.errors import KeyUnavailableError
 from registry.services.desk import Desk
 from registry.services.doctor import diagnose
+from registry.services.keys import create_key
 from registry.services.mint import mint
 from registry.signing.memory import MemoryKeyStore
 from tests.services.registry import RECORD, REGISTRY, START, World
@@ -14,6 +17,15 @@ def found(world: World, desk: Desk, days: int = 0) -> dict[str, tuple[str, str]]
         finding.name: (finding.status, finding.error.code if finding.error else "")
         for finding in diagnose(lambda: desk, world.home, START.plus(days=days))
     }
+
+
+def keys_found(world: World, desk: Desk) -> list[tuple[str, str]]:
+    """Status and error code of the round trip of each key."""
+    return [
+        (finding.status, finding.error.code if finding.error else "")
+        for finding in diagnose(lambda: desk, world.home, START)
+        if finding.name == "key"
+    ]
 
 
 def test_a_sound_registry_wants_only_a_recovery_key(world: World, desk: Desk) -> None:
@@ -43,6 +55,28 @@ def test_a_key_that_is_gone_is_one_finding_of_many(world: World, desk: Desk) -> 
     assert findings["store"] == ("ok", "")
 
 
+def test_each_key_that_can_be_reached_makes_the_round_trip(world: World, desk: Desk) -> None:
+    create_key(desk, world.keys, key_id="spare-1", seed=bytes(range(2, 34)), at=START)
+    assert keys_found(world, desk) == [("ok", ""), ("ok", "")]
+
+    world.keys._seeds["spare-1"] = bytes(range(3, 35))
+
+    assert keys_found(world, desk) == [("ok", ""), ("fail", "key.mismatch")]
+
+
+@pytest.mark.parametrize(
+    ("status", "wanted"),
+    [("active", ("fail", "key.absent")), ("retired", ("ok", "")), ("revoked", ("ok", ""))],
+)
+def test_a_key_that_signs_no_more_may_be_gone(
+    world: World, desk: Desk, monkeypatch: pytest.MonkeyPatch, status: str, wanted: tuple[str, str]
+) -> None:
+    monkeypatch.setattr("registry.services.doctor.key_status", lambda *_: status)
+    world.keys._seeds.clear()
+
+    assert keys_found(world, desk) == [wanted]
+
+
 class Locked(MemoryKeyStore):
     """A key store that cannot be looked at."""
 
@@ -54,6 +88,7 @@ def test_a_key_store_that_is_locked(world: World, desk: Desk) -> None:
     world.keys = Locked(REGISTRY)
 
     assert found(world, desk)["key store"] == ("fail", "keyring.locked")
+    assert keys_found(world, desk) == []
 
 
 def test_a_clock_that_went_back_by_a_little_or_by_much(world: World, desk: Desk) -> None:

@@ -1,7 +1,10 @@
 """SeedSigner, and what every store of seeds has in common."""
 
 import copy
+import hashlib
+import os
 import pickle
+from collections.abc import Callable
 
 import nacl.bindings
 import pytest
@@ -9,7 +12,7 @@ import pytest
 from registry.errors import ConflictError, KeyUnavailableError, MalformedError
 from registry.protocol.keys import PublicKey
 from registry.signing.memory import MemoryKeyStore
-from registry.signing.seed_store import KEY_TEST_PREFIX, key_test_message
+from registry.signing.proof import KEY_TEST_PREFIX, key_test_message, prove_key
 from registry.signing.signer import KeyStore, SeedSigner, Signer, public_key_of
 
 SEED = bytes(range(32))
@@ -95,6 +98,88 @@ def test_the_test_message_is_prefixed_and_never_32_bytes(registry: str, key_id: 
     assert len(message) > 32
 
 
+class Odd(SeedSigner):
+    """A signer that makes its second signature otherwise."""
+
+    __slots__ = ("calls", "second")
+
+    def __init__(self, second: Callable[[bytes], bytes]) -> None:
+        super().__init__("lab-v1", SEED, public_key_of(SEED))
+        self.calls = 0
+        self.second = second
+
+    def _sign(self, message: bytes) -> bytes:
+        self.calls += 1
+        return super()._sign(message) if self.calls % 2 else self.second(message)
+
+
+def with_another_nonce(message: bytes) -> bytes:
+    """A signature that verifies and is not the one of RFC 8032 (its r is drawn otherwise)."""
+    hashed = hashlib.sha512(SEED).digest()
+    scalar = nacl.bindings.crypto_core_ed25519_scalar_reduce(
+        bytes([hashed[0] & 248, *hashed[1:31], hashed[31] & 127 | 64]) + bytes(32)
+    )
+    nonce = nacl.bindings.crypto_core_ed25519_scalar_reduce(bytes(range(64)))
+    point = nacl.bindings.crypto_scalarmult_ed25519_base_noclamp(nonce)
+    challenge = nacl.bindings.crypto_core_ed25519_scalar_reduce(
+        hashlib.sha512(point + public_key_of(SEED).raw + message).digest()
+    )
+    product = nacl.bindings.crypto_core_ed25519_scalar_mul(challenge, scalar)
+    return point + nacl.bindings.crypto_core_ed25519_scalar_add(nonce, product)
+
+
+def test_a_good_signer_is_proved(signer: SeedSigner) -> None:
+    prove_key(signer, "lab.example")
+
+
+def test_the_other_signature_does_verify() -> None:
+    public_key_of(SEED).verify(b"message", with_another_nonce(b"message"))
+
+
+@pytest.mark.parametrize(
+    ("second", "code"),
+    [
+        (with_another_nonce, "signer.unsteady"),
+        (lambda _: bytes(64), "signer.faulty"),
+        (lambda m: SeedSigner("x", OTHER, public_key_of(OTHER))._sign(m), "signer.faulty"),
+        (lambda _: b"", "signer.faulty"),
+    ],
+)
+def test_a_signer_that_is_not_steady_is_not_proved(
+    second: Callable[[bytes], bytes], code: str
+) -> None:
+    with pytest.raises(KeyUnavailableError) as refused:
+        prove_key(Odd(second), "lab.example")
+
+    assert refused.value.code == code
+
+
+def test_a_forked_child_signs_with_a_seed(signer: SeedSigner) -> None:
+    assert signer.forkable
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.write(writing, signer._sign(b"message"))
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as pipe:
+        signature = pipe.read()
+    os.waitpid(child, 0)
+
+    assert signature == signer._sign(b"message")
+
+
+def test_what_is_held_is_found(store: MemoryKeyStore) -> None:
+    key = store.put("lab-v1", SEED)
+
+    assert store.find("lab-v1") == key
+    with pytest.raises(KeyUnavailableError) as refused:
+        store.find("lab-v2")
+    assert refused.value.code == "key.absent"
+
+
 def test_a_key_is_kept_opened_and_erased(store: MemoryKeyStore) -> None:
     key = store.put("lab-v1", SEED)
     signer = store.open("lab-v1", key)
@@ -124,6 +209,7 @@ def test_key_ids_have_their_form(store: MemoryKeyStore, key_id: str) -> None:
         lambda: store.put(key_id, SEED),
         lambda: store.open(key_id, public_key_of(SEED)),
         lambda: store.erase(key_id),
+        lambda: store.find(key_id),
     )
     for act in acts:
         with pytest.raises(MalformedError) as refused:
