@@ -32,6 +32,11 @@ def new_seed() -> bytes:
     return secrets.token_bytes(SEED_LENGTH)
 
 
+def guard_memory() -> None:
+    """From here on the process leaves no core file: it will hold a seed, or shares of one."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
 def default_home() -> Path:
     """``PITH_HOME``, else the platform's place for a user's data."""
     said = os.environ.get(HOME_VARIABLE)
@@ -63,11 +68,8 @@ class App:
         return Desk(config, store, lambda uri: self.key_store(uri, config), now)
 
     def key_store(self, uri: str, config: Config) -> KeyStore:
-        """The key store at a URI, for the keys of this config's registry.
-
-        From here on the process leaves no core file: it could hold a seed.
-        """
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        """The key store at a URI, for the keys of this config's registry."""
+        guard_memory()
         return open_key_store(
             parse_location(uri),
             registry=config.registry_id,
