@@ -63,5 +63,12 @@ def _throw_away(folder: Path) -> Desk:
         passphrase=f"file:{secret}",
     )
     key_store = app_.key_store("file:", config)
-    initialise(app_.home, config, key_store, seed=new_seed(), at=now())
+    initialise(
+        app_.home,
+        config,
+        key_store,
+        seed=new_seed(),
+        successor_seed=new_seed(),
+        at=now(),
+    )
     return app_.open()

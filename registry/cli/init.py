@@ -56,6 +56,14 @@ def init(
             "prompt: (the default). Never the passphrase itself.",
         ),
     ] = None,
+    successor_signer: Annotated[
+        str | None,
+        typer.Option(
+            "--successor-signer",
+            metavar="URI",
+            help="Where the first key's successor will be (else where the first key is).",
+        ),
+    ] = None,
     key_id: Annotated[
         str | None,
         typer.Option("--key-id", help="The first key's id (else REGISTRY-v1-YEAR-MONTH)."),
@@ -65,15 +73,17 @@ def init(
 ) -> None:
     """Make the home of a new registry: config, store, first key, key set version 1.
 
-    The first key is made here and kept in the OS keyring (or where --signer says).
-    Prints the digest of the key set, which is what verifiers pin.
+    The first key is made here and kept in the OS keyring (or where --signer says), and so
+    is its successor, which the key set commits it to. Prints the digest of the key
+    set, which is what verifiers pin.
     """
     from registry.app import new_seed, now
     from registry.config import new_config
     from registry.services.initialise import initialise
 
     app_ = the_app(context, home)
-    if passphrase is None and signer.startswith("file:"):
+    uses_files = any(uri.startswith("file:") for uri in (signer, successor_signer or ""))
+    if passphrase is None and uses_files:
         passphrase = DEFAULT_PASSPHRASE
     config = new_config(
         app_.home,
@@ -83,28 +93,33 @@ def init(
         signer=signer,
         passphrase=passphrase,
     )
-    row, keyset = initialise(
+    made = initialise(
         app_.home,
         config,
         app_.key_store(signer, config),
         key_id=key_id,
         seed=new_seed(),
+        successor_seed=new_seed(),
+        successor_store=app_.key_store(successor_signer, config) if successor_signer else None,
         at=now(),
     )
-    digest = keyset.body.digest.hex()
+    row, digest = made.key, made.keyset.body.digest.hex()
     note(f"made the registry {config.registry_id} in {app_.home}")
     note(f"key {row.key_id} ({row.public_key.fingerprint}) is in {row.uri}")
+    note(f"its successor {made.successor.key_id} is in {made.successor.uri}")
     note(f"key set version 1 is always a pin of this home; its digest is {digest}")
     note("there is no recovery key yet: whoever takes this key takes the registry")
+    note("hint: `pith key create --usage recovery --signer URI`, with URI on another device")
     if as_json:
-        made: dict[str, Any] = {
+        told: dict[str, Any] = {
             "registry": config.registry_id,
             "home": str(app_.home),
             "key_id": row.key_id,
             "public_key_hex": row.public_key.hex,
             "public_key_fingerprint": row.public_key.fingerprint,
+            "successor_key_id": made.successor.key_id,
             "keyset_sha256": digest,
         }
-        _output.json_line(made)
+        _output.json_line(told)
     else:
         _output.lines([digest])

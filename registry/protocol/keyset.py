@@ -266,8 +266,18 @@ class KeySet:
         return self.body.to_json() | {"signatures": [s.to_json() for s in self.signatures]}
 
 
-def first_keyset(registry: str, key: KeyObject, *, at: Instant, days: int) -> KeySetBody:
-    """Version 1 of a registry's key set: one active registry key, no recovery key."""
+def first_keyset(
+    registry: str, key: KeyObject, *, successor: PublicKey | None, at: Instant, days: int
+) -> KeySetBody:
+    """Version 1 of a registry's key set: one active registry key, committed to *successor*,
+    and no recovery key."""
+    entry = KeyEntry.new(
+        key,
+        usage="registry",
+        status="active",
+        valid_from=at.whole,
+        successor_key_sha256=None if successor is None else successor.sha256.hex(),
+    )
     return KeySetBody(
         registry=registry,
         version=1,
@@ -275,5 +285,5 @@ def first_keyset(registry: str, key: KeyObject, *, at: Instant, days: int) -> Ke
         expires_at=at.whole.plus(days=min(days, MAX_LIFE_DAYS)),
         threshold=0,
         prev_sha256=None,
-        entries=(KeyEntry.new(key, usage="registry", status="active", valid_from=at.whole),),
+        entries=(entry,),
     )

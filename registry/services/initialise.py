@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -27,16 +28,28 @@ _HEAD: Final = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A new registry: where its key and the committed successor are, and its key set."""
+
+    key: KeyRow
+    successor: KeyRow
+    keyset: KeySet
+
+
 def initialise(
     home: Path,
     config: Config,
     key_store: KeyStore,
     *,
     seed: bytes,
+    successor_seed: bytes,
     at: Instant,
     key_id: str | None = None,
-) -> tuple[KeyRow, KeySet]:
-    """Make the home of a new registry, its first key under *key_id* or by the pattern.
+    successor_store: KeyStore | None = None,
+) -> Made:
+    """Make the home of a new registry, its first key under *key_id* or by the pattern, and
+    the successor that this key is committed to, so that it can be rotated.
 
     The store is made aside and put in place whole, then the config: a home has a
     config or is none. One that an interruption left with its store alone is
@@ -51,27 +64,44 @@ def initialise(
             written = Path(staging) / FILE_NAME
             _write(written, _HEAD + tomli_w.dumps(_document(config, home)))
             if config.store_path.exists():
-                row, keyset = _interrupted(home, config, key_store)
+                made = _interrupted(home, config, key_store)
                 os.replace(written, home / FILE_NAME)
-                return row, keyset
-            key_id = next_key_id(config, 0, at) if key_id is None else schema.key_id(key_id)
-            public_key = key_store.put(key_id, seed)
-            row = KeyRow(key_id, public_key, "registry", key_store.uri, at)
-            try:
-                keyset = _begin(Path(staging) / "registry.db", config, key_store, row)
-                os.replace(Path(staging) / "registry.db", config.store_path)
-                os.replace(written, home / FILE_NAME)
-            except BaseException:
-                config.store_path.unlink(missing_ok=True)
-                key_store.erase(key_id)
-                raise
-            return row, keyset
+                return made
+            key_id = next_key_id(config, (), at) if key_id is None else schema.key_id(key_id)
+            second_store = successor_store or key_store
+            with (
+                _kept(key_store, key_id, seed, at) as key,
+                _kept(
+                    second_store, next_key_id(config, (key_id,), at), successor_seed, at
+                ) as successor,
+            ):
+                try:
+                    keyset = _begin(
+                        Path(staging) / "registry.db", config, key_store, key, successor
+                    )
+                    os.replace(Path(staging) / "registry.db", config.store_path)
+                    os.replace(written, home / FILE_NAME)
+                except BaseException:
+                    config.store_path.unlink(missing_ok=True)
+                    raise
+            return Made(key, successor, keyset)
     except OSError as error:
         raise StoreError(
             f"cannot make the home {home}: {error.strerror or error}",
             code="home.write",
             hint="choose a folder you may write with --home",
         ) from None
+
+
+@contextmanager
+def _kept(key_store: KeyStore, key_id: str, seed: bytes, at: Instant) -> Iterator[KeyRow]:
+    """A key that is made, and erased again when what it is made for fails."""
+    row = KeyRow(key_id, key_store.put(key_id, seed), "registry", key_store.uri, at)
+    try:
+        yield row
+    except BaseException:
+        key_store.erase(key_id)
+        raise
 
 
 @contextmanager
@@ -92,25 +122,34 @@ def _alone(home: Path) -> Iterator[None]:
         os.close(folder)
 
 
-def _begin(path: Path, config: Config, key_store: KeyStore, row: KeyRow) -> KeySet:
+def _begin(
+    path: Path, config: Config, key_store: KeyStore, row: KeyRow, successor: KeyRow
+) -> KeySet:
     signer = key_store.open(row.key_id, row.public_key)
     key = key_object(config, row.key_id, row.public_key, row.created_at)
-    body = first_keyset(config.registry_id, key, at=row.created_at, days=MAX_LIFE_DAYS)
+    body = first_keyset(
+        config.registry_id,
+        key,
+        successor=successor.public_key,
+        at=row.created_at,
+        days=MAX_LIFE_DAYS,
+    )
     keyset = sign_keyset([signer], body)
     with Store(path, create=True) as store:
-        store.begin(config.registry_id, row, keyset)
+        store.begin(config.registry_id, (row, successor), keyset)
     path.chmod(0o600)
     return keyset
 
 
-def _interrupted(home: Path, config: Config, key_store: KeyStore) -> tuple[KeyRow, KeySet]:
-    """The key and key set of a store whose init ended before its config was written."""
+def _interrupted(home: Path, config: Config, key_store: KeyStore) -> Made:
+    """The keys and key set of a store whose init ended before its config was written."""
     with Store(config.store_path) as store:
         rows, keyset = store.list_keys(), store.find_keyset()
         if store.registry != config.registry_id or keyset is None or rows[0].uri != key_store.uri:
             raise _exists(home)
-    key_store.open(rows[0].key_id, rows[0].public_key)
-    return rows[0], keyset
+    key = next(row for row in rows if keyset.body.find(row.public_key) is not None)
+    key_store.open(key.key_id, key.public_key)
+    return Made(key, next(row for row in rows if row != key), keyset)
 
 
 def _exists(home: Path) -> ConflictError:

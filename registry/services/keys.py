@@ -1,12 +1,17 @@
 """Keys: make one where a URI says, and tell what is known of each."""
 
+import itertools
+from collections.abc import Collection, Iterable
+
 from registry.config import Config
 from registry.errors import ConflictError, KeyUnavailableError
 from registry.protocol import schema
 from registry.protocol.instant import Instant
 from registry.protocol.keys import KeyObject, PublicKey
+from registry.protocol.keyset import KeyEntry
+from registry.protocol.keyset_acts import active_entry
 from registry.services.desk import Desk
-from registry.signing.signer import KeyStore
+from registry.signing.signer import KeyStore, public_key_of
 from registry.store.rows import ActRow, KeyRow
 
 KEY_NOTES = (
@@ -15,17 +20,24 @@ KEY_NOTES = (
 )
 
 
-def next_key_id(config: Config, taken: int, at: Instant) -> str:
-    """The id of the next key by the config's pattern, *taken* keys being there already."""
+RECOVERY_NOTES = "Ed25519 recovery key of a pith registry: it signs key sets and nothing else."
+
+
+def next_key_id(config: Config, taken: Collection[str], at: Instant) -> str:
+    """The id of the next key by the config's pattern, none of those *taken* already."""
     moment = at.moment
-    return schema.key_id(
-        config.id_pattern.format(n=taken + 1, yyyy=f"{moment.year:04d}", mm=f"{moment.month:02d}"),
-        "[keys] id_pattern",
-    )
+    for number in itertools.count(len(taken) + 1):
+        key_id = schema.key_id(
+            config.id_pattern.format(n=number, yyyy=f"{moment.year:04d}", mm=f"{moment.month:02d}"),
+            "[keys] id_pattern",
+        )
+        if key_id not in taken:
+            return key_id
+    raise AssertionError("numbers have no end")
 
 
 def key_object(config: Config, key_id: str, key: PublicKey, at: Instant) -> KeyObject:
-    """What bundles say of a registry key made at *at*."""
+    """What bundles say of a registry key that signs from *at* on."""
     return KeyObject(
         key_id=key_id,
         key=key,
@@ -35,39 +47,80 @@ def key_object(config: Config, key_id: str, key: PublicKey, at: Instant) -> KeyO
     )
 
 
-def create_key(
-    desk: Desk, key_store: KeyStore, *, key_id: str | None, seed: bytes, at: Instant
-) -> KeyRow:
-    """Keep a new seed in a key store and note where it is.
+def recovery_object(config: Config, row: KeyRow) -> KeyObject:
+    """What a key set says of a recovery key; it promises no rotation."""
+    return KeyObject(
+        key_id=row.key_id,
+        key=row.public_key,
+        rotates_at=None,
+        url=f"{config.base_url}/pith-keys.json",
+        notes=RECOVERY_NOTES,
+    )
 
-    The key signs nothing yet: which key does is the key set's to say. Raises
-    ConflictError ``key.exists`` for a key id that was ever used here.
+
+def create_key(
+    desk: Desk,
+    key_store: KeyStore,
+    *,
+    key_id: str | None,
+    seed: bytes,
+    at: Instant,
+    usage: str = "registry",
+) -> KeyRow:
+    """Note where a new seed will be, and keep it there.
+
+    The key is noted first, so that no private key is anywhere unknown; one that an
+    interruption left noted and not kept is made again under the same id. It signs
+    nothing yet: which key does is the key set's to say. Raises ConflictError
+    ``key.exists`` for a key id that was ever used here.
     """
-    rows = desk.store.list_keys()
-    key_id = next_key_id(desk.config, len(rows), at) if key_id is None else schema.key_id(key_id)
-    if any(row.key_id == key_id for row in rows):
-        raise ConflictError(
-            f"there is a key {key_id} already",
-            code="key.exists",
-            hint="a key id means one key for ever; choose another with --id",
-        )
-    public_key = key_store.put(key_id, seed)
-    row = KeyRow(key_id, public_key, "registry", key_store.uri, at)
+    rows = {row.key_id: row for row in desk.store.list_keys()}
+    key_id = next_key_id(desk.config, rows, at) if key_id is None else schema.key_id(key_id)
+    if (left := rows.get(key_id)) is not None and _never_kept(desk, key_store, left):
+        desk.store.drop_key(left)
+    elif left is not None:
+        raise _exists(key_id, "a key id means one key for ever; choose another with --id")
+    row = KeyRow(key_id, public_key_of(seed), usage, key_store.uri, at)
+    if not desk.store.add_key(row):
+        raise _exists(key_id, "run it again")
     try:
-        if not desk.store.add_key(row):
-            raise ConflictError(
-                f"there is a key {key_id} already", code="key.exists", hint="run it again"
-            )
+        key_store.put(key_id, seed)
     except BaseException:
-        key_store.erase(key_id)
+        desk.store.drop_key(row)
         raise
     return row
 
 
+def _exists(key_id: str, hint: str) -> ConflictError:
+    return ConflictError(f"there is a key {key_id} already", code="key.exists", hint=hint)
+
+
+def _never_kept(desk: Desk, key_store: KeyStore, row: KeyRow) -> bool:
+    """Whether a noted key is in no key set, and not in the key store it was meant for."""
+    if row.uri != key_store.uri or desk.keyset().body.find(row.public_key) is not None:
+        return False
+    if any(e.successor_key_sha256 == row.public_key.sha256.hex() for e in _entries(desk)):
+        return False
+    try:
+        key_store.open(row.key_id, row.public_key)
+    except KeyUnavailableError as error:
+        return error.code == "key.absent"
+    return False
+
+
+def _entries(desk: Desk) -> Iterable[KeyEntry]:
+    return desk.keyset().body.entries
+
+
 def key_status(desk: Desk, row: KeyRow) -> str:
-    """What the newest key set says of a key, or ``unlisted``."""
+    """What the newest key set says of a key; ``committed`` for the successor that the active
+    key names by its digest alone, else ``unlisted``."""
     entry = desk.keyset().body.find(row.public_key)
-    return "unlisted" if entry is None else entry.status
+    if entry is not None:
+        return entry.status
+    active = active_entry(desk.keyset().body)
+    committed = active.successor_key_sha256 if active is not None else None
+    return "committed" if committed == row.public_key.sha256.hex() else "unlisted"
 
 
 _LEAVING, _MOVED = "leaving", "moved"

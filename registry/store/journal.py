@@ -22,14 +22,21 @@ class Journal(Database):
 
     def add_act(self, line: ActRow) -> None:
         """Write an act on a key into the journal."""
+        with self._write():
+            self._act(line)
+
+    def _act(self, line: ActRow) -> None:
         values = {
             "act": line.act,
             "key_id": line.key_id,
             "reason": line.reason,
             "at": line.at.micros,
         }
-        with self._write():
-            self._db.execute(sql.ADD_ACT, values)
+        self._db.execute(sql.ADD_ACT, values)
+
+    def is_stopped(self, key_id: str) -> bool:
+        """Whether a person said that this key signs nothing more here."""
+        return self._first(sql.STOPPED, {"key_id": key_id}) is not None
 
     def acts(self) -> list[ActRow]:
         """Every act on a key, oldest first."""

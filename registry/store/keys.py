@@ -4,11 +4,11 @@ from registry.errors import ConflictError
 from registry.protocol.canonical import canonical
 from registry.protocol.instant import Instant
 from registry.protocol.keys import PublicKey
-from registry.protocol.keyset import KeySet
+from registry.protocol.keyset import KeySet, KeySetBody
 from registry.store import sql
 from registry.store.base import held
 from registry.store.journal import Journal
-from registry.store.rows import KeyRow, SignatureRow
+from registry.store.rows import ActRow, KeyRow, SignatureRow
 
 
 class Keys(Journal):
@@ -28,6 +28,12 @@ class Keys(Journal):
             "created_at": key.created_at.micros,
         }
         return bool(list(self._db.execute(sql.ADD_KEY, values)))
+
+    def drop_key(self, key: KeyRow) -> None:
+        """Forget a key that was noted and never came to be in its key store."""
+        with self._write():
+            values = {"key_id": key.key_id, "public_key": key.public_key.raw}
+            self._db.execute(sql.DROP_KEY, values)
 
     def replace_key_uri(self, key_id: str, *, old: str, new: str) -> None:
         """Note that a key has moved, or raise ConflictError ``key.moved`` when it is no
@@ -52,9 +58,38 @@ class Keys(Journal):
             "body": canonical(keyset.to_json()),
         }
         new = bool(list(self._db.execute(sql.ADD_KEYSET, values)))
+        self._journal_keyset(keyset)
+        return new
+
+    def replace_keyset(self, keyset: KeySet, *, old: KeySetBody, act: ActRow) -> None:
+        """Make *keyset* the newest after *old*, with its journal lines and the act, or change
+        nothing: ConflictError ``keyset.moved`` when *old* is no longer the newest."""
+        body = keyset.body
+        values = {
+            "version": body.version,
+            "sha256": body.digest,
+            "body": canonical(keyset.to_json()),
+            "old_version": old.version,
+            "old_sha256": old.digest,
+        }
+        with self._write():
+            if not list(self._db.execute(sql.NEXT_KEYSET, values)):
+                raise ConflictError(
+                    f"version {old.version} is no longer the newest key set",
+                    code="keyset.moved",
+                    hint="nothing was changed; look at `pith keyset show` and begin again",
+                )
+            self._journal_keyset(keyset)
+            self._act(act)
+
+    def _journal_keyset(self, keyset: KeySet) -> None:
+        body = keyset.body
         for signature in keyset.signatures:
             self._journal(SignatureRow(signature.key_id, "keyset", body.digest, body.created_at))
-        return new
+
+    def list_keysets(self) -> list[KeySet]:
+        """Every version of the key set, the oldest first."""
+        return [held(KeySet.parse, body) for (body,) in self._rows(sql.KEYSETS, {})]
 
     def find_keyset(self) -> KeySet | None:
         """The newest key set."""

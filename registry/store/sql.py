@@ -76,6 +76,14 @@ ADD_KEYSET: Final = (
     "INSERT INTO keysets (version, sha256, body) VALUES (:version, :sha256, :body) "
     "ON CONFLICT DO NOTHING RETURNING version"
 )
+# The version before is compared inside the INSERT: of two acts at once one wins.
+NEXT_KEYSET: Final = (
+    "INSERT INTO keysets (version, sha256, body) SELECT :version, :sha256, :body "
+    "WHERE (SELECT max(version) FROM keysets) = :old_version "
+    "AND EXISTS (SELECT 1 FROM keysets WHERE version = :old_version AND sha256 = :old_sha256) "
+    "ON CONFLICT DO NOTHING RETURNING version"
+)
+KEYSETS: Final = "SELECT body FROM keysets ORDER BY version"
 NEWEST_KEYSET: Final = "SELECT body FROM keysets ORDER BY version DESC LIMIT 1"
 
 ADD_KEY: Final = (
@@ -83,6 +91,7 @@ ADD_KEY: Final = (
     "VALUES (:key_id, :public_key, :usage, :uri, :created_at) "
     "ON CONFLICT DO NOTHING RETURNING key_id"
 )
+DROP_KEY: Final = "DELETE FROM keys WHERE key_id = :key_id AND public_key = :public_key"
 # The old place is compared inside the UPDATE: of two moves at once one wins.
 MOVE_KEY: Final = (
     "UPDATE keys SET uri = :new WHERE key_id = :key_id AND uri = :old RETURNING key_id"
@@ -92,6 +101,7 @@ KEYS: Final = (
 )
 
 ADD_ACT: Final = "INSERT INTO acts (act, key_id, reason, at) VALUES (:act, :key_id, :reason, :at)"
+STOPPED: Final = "SELECT at FROM acts WHERE act = 'stopped' AND key_id = :key_id LIMIT 1"
 ACTS: Final = "SELECT act, key_id, reason, at FROM acts ORDER BY seq"
 ADD_SIGNATURE: Final = (
     "INSERT INTO signatures (key_id, kind, digest, at) VALUES (:key_id, :kind, :digest, :at) "

@@ -1,5 +1,7 @@
 """Everything a registry holds, behind one class (SQLite file)."""
 
+from collections.abc import Sequence
+
 from registry.errors import ConflictError, StoreError
 from registry.protocol.keyset import KeySet
 from registry.store import sql
@@ -28,8 +30,8 @@ class Store(Keys, Records, Chains):
             )
         return str(row[0])
 
-    def begin(self, registry: str, key: KeyRow, keyset: KeySet) -> None:
-        """Make this the store of *registry*: its name, first key and first key set, at once.
+    def begin(self, registry: str, keys: Sequence[KeyRow], keyset: KeySet) -> None:
+        """Make this the store of *registry*: its name, first keys and first key set, at once.
 
         Raises ConflictError ``store.begun`` when it already belongs to a registry.
         """
@@ -38,5 +40,6 @@ class Store(Keys, Records, Chains):
                 raise ConflictError(
                     f"{self.path} already belongs to a registry", code="store.begun"
                 )
-            self._insert_key(key)
+            for key in keys:
+                self._insert_key(key)
             self._insert_keyset(keyset)

@@ -53,7 +53,8 @@ def lines_of(count: int, first: int = 1) -> bytes:
 
 
 def make_home(home: Path) -> Path:
-    """A new registry whose key is in a real encrypted file, made with little work."""
+    """A new registry whose keys are in real encrypted files, made with little work; the
+    successor of its active key lies in a folder beside the home."""
     secret = home.parent / f"{home.name}.passphrase"
     secret.touch(mode=0o600)
     secret.write_text("correct horse battery staple\n")
@@ -68,7 +69,18 @@ def make_home(home: Path) -> Path:
     keys = FileKeyStore(
         REGISTRY, home / "keys", Passphrase(f"file:{secret}"), uri="file:", cost=CHEAP
     )
-    initialise(home, config, keys, seed=new_seed(), at=now())
+    apart = FileKeyStore(
+        REGISTRY, home.parent / f"{home.name}.apart", Passphrase(f"file:{secret}"), cost=CHEAP
+    )
+    initialise(
+        home,
+        config,
+        keys,
+        seed=new_seed(),
+        successor_seed=new_seed(),
+        successor_store=apart,
+        at=now(),
+    )
     return home
 
 

@@ -67,7 +67,8 @@ def test_a_home_is_made_with_a_key_in_a_file(pith: Pith, secret: Path, tmp_path:
     desk = App(home).open()
     key_id = desk.active_key().key_id
 
-    assert made == ["config.toml", f"keys/{key_id}.key", "registry.db"]
+    _, successor = (row.key_id for row in desk.store.list_keys())
+    assert made == ["config.toml", f"keys/{key_id}.key", f"keys/{successor}.key", "registry.db"]
     assert done.lines == [desk.keyset().body.digest.hex()]
     assert "there is no recovery key yet" in done.err
     assert desk.signer(desk.clock()).public_key == desk.active_key().key
@@ -88,6 +89,7 @@ def test_json_has_what_a_script_needs(pith: Pith, secret: Path, tmp_path: Path) 
         "key_id": desk.active_key().key_id,
         "public_key_hex": desk.active_key().key.hex,
         "public_key_fingerprint": desk.active_key().key.fingerprint,
+        "successor_key_id": desk.store.list_keys()[1].key_id,
         "keyset_sha256": desk.keyset().body.digest.hex(),
     }
 
@@ -274,7 +276,7 @@ def test_the_keyring_holds_the_key_and_the_home_does_not(keyring: Session, tmp_p
     done = process("init", *WHERE, "--json", home=home, env=keyring.env).fine()
 
     assert tree(home) == ["config.toml", "registry.db"]
-    assert rows(home, "SELECT uri FROM keys") == [("keyring:",)]
+    assert rows(home, "SELECT uri FROM keys") == [("keyring:",)] * 2
     assert process("doctor", home=home, env=keyring.env).code == 9
     assert done.object["registry"] == "lab.example"
 

@@ -16,12 +16,13 @@ from tests.cli.lab import tree
 def test_the_first_key_is_listed_and_shown(pith: Pith, home: Path) -> None:
     active = App(home).open().active_key()
 
-    (line,) = pith("key", "list", home=home).fine().lines
-    listed = pith("key", "list", "--json", home=home).fine().object
+    line, committed = pith("key", "list", home=home).fine().lines
+    listed, _ = pith("key", "list", "--json", home=home).fine().objects
     shown = pith("key", "show", home=home).fine().object
     named = pith("key", "show", active.key_id, home=home).fine().object
 
     assert line == f"{active.key_id}  active  {active.key.fingerprint}  file:"
+    assert "  committed  " in committed
     assert listed["public_key_hex"] == active.key.hex
     assert listed["status"] == "active"
     assert listed["usage"] == "registry"
@@ -43,11 +44,12 @@ def test_a_new_key_is_made_and_signs_nothing_yet(pith: Pith, home: Path, record_
     key_id = done.object["key_id"]
 
     assert key_id != first
-    assert key_id.startswith("lab-v2-")
+    assert key_id.startswith("lab-v3-")
     assert "signs nothing" in done.err
     assert {
         row["key_id"]: row["status"]
         for row in pith("key", "list", "--json", home=home).fine().objects
+        if row["status"] != "committed"
     } == {
         first: "active",
         key_id: "unlisted",

@@ -481,7 +481,7 @@ def test_a_signature_of_an_unknown_algorithm_counts_for_nothing() -> None:
 
 @pytest.mark.parametrize("days", [1, 365, 400, 4000])
 def test_a_first_set_is_sound(days: int) -> None:
-    body = first_keyset(REGISTRY.name, REGISTRY.key_object, at=world.AT, days=days)
+    body = first_keyset(REGISTRY.name, REGISTRY.key_object, successor=None, at=world.AT, days=days)
     value = world.reseal_keyset(body.to_json() | {"signatures": []}, [REGISTRY.signer])
 
     verify_keyset(KeySet.from_json(value))

@@ -130,8 +130,8 @@ def test_the_first_day(session: Session, tmp_path: Path) -> None:
 
     # Nothing of the key lies anywhere but in the keyring.
     assert not friend.home.exists()
-    shown = json.loads(me.pith("key", "list", "--json").fine().out)
-    assert shown["uri"] == "keyring:"
+    listed = me.pith("key", "list", "--json").fine().objects
+    assert [key["uri"] for key in listed] == ["keyring:"] * 2
 
 
 def test_the_evening_when_the_keyring_is_gone(session: Session, tmp_path: Path) -> None:

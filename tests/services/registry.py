@@ -21,6 +21,7 @@ from tests.cli.lab import ABSTRACT, TITLE, record
 START: Final = Instant.parse_micros("2026-06-01T12:00:00.250000Z")
 REGISTRY: Final = "lab.example"
 SEED: Final = bytes(range(32))
+SUCCESSOR_SEED: Final = bytes(range(32, 64))
 
 
 @dataclass
@@ -60,7 +61,14 @@ class World:
 
     def begin(self, keys: KeyStore | None = None, *, seed: bytes = SEED) -> "World":
         """Make the registry."""
-        initialise(self.home, self.config, keys or self.keys, seed=seed, at=self.clock())
+        initialise(
+            self.home,
+            self.config,
+            keys or self.keys,
+            seed=seed,
+            successor_seed=SUCCESSOR_SEED,
+            at=self.clock(),
+        )
         return self
 
     def desk(self, store: Callable[[Path], Store] = Store) -> Desk:

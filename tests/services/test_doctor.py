@@ -57,11 +57,11 @@ def test_a_key_that_is_gone_is_one_finding_of_many(world: World, desk: Desk) -> 
 
 def test_each_key_that_can_be_reached_makes_the_round_trip(world: World, desk: Desk) -> None:
     create_key(desk, world.keys, key_id="spare-1", seed=bytes(range(2, 34)), at=START)
-    assert keys_found(world, desk) == [("ok", ""), ("ok", "")]
+    assert keys_found(world, desk) == [("ok", "")] * 3
 
     world.keys._seeds["spare-1"] = bytes(range(3, 35))
 
-    assert keys_found(world, desk) == [("ok", ""), ("fail", "key.mismatch")]
+    assert keys_found(world, desk) == [("ok", ""), ("ok", ""), ("fail", "key.mismatch")]
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_a_key_that_signs_no_more_may_be_gone(
     monkeypatch.setattr("registry.services.doctor.key_status", lambda *_: status)
     world.keys._seeds.clear()
 
-    assert keys_found(world, desk) == [wanted]
+    assert keys_found(world, desk) == [wanted] * 2
 
 
 class Locked(MemoryKeyStore):

@@ -37,7 +37,7 @@ def test_a_home_has_its_config_store_key_and_key_set(world: World) -> None:
     assert desk.active_key().key == public_key_of(SEED)
     assert desk.active_key().key_id == "lab-v1-2026-06"
     assert desk.signer(desk.clock()).public_key == public_key_of(SEED)
-    assert [row.uri for row in desk.store.list_keys()] == ["memory:"]
+    assert [row.uri for row in desk.store.list_keys()] == ["memory:"] * 2
     assert [line.kind for line in desk.store.signatures()] == ["keyset"]
 
 
@@ -127,10 +127,13 @@ def test_new_keys_are_numbered_and_known(world: World) -> None:
 
     row = create_key(desk, world.keys, key_id=None, seed=bytes(32), at=START)
 
-    assert row.key_id == "lab-v2-2026-06"
+    assert row.key_id == "lab-v3-2026-06"
     assert key_status(desk, row) == "unlisted"
-    assert key_status(desk, desk.store.list_keys()[0]) == "active"
-    assert desk.find_key("lab-v2-2026-06") == row
+    assert [key_status(desk, each) for each in desk.store.list_keys()[:2]] == [
+        "active",
+        "committed",
+    ]
+    assert desk.find_key("lab-v3-2026-06") == row
     assert desk.active_key().key_id == "lab-v1-2026-06"
 
 
@@ -143,5 +146,5 @@ def test_a_key_id_or_a_key_is_kept_once(world: World) -> None:
     with pytest.raises(ConflictError):
         create_key(desk, world.keys, key_id="spare-2", seed=bytes(32), at=START)
 
-    assert len(desk.store.list_keys()) == 2
+    assert len(desk.store.list_keys()) == 3
     assert "spare-2" not in world.keys._seeds

@@ -51,11 +51,11 @@ def test_a_store_is_begun_once(store: Store, desk: Desk) -> None:
     row = KeyRow("other-1", public_key_of(bytes(32)), "registry", "memory:", START)
 
     with pytest.raises(ConflictError) as caught:
-        store.begin("other.example", row, desk.keyset())
+        store.begin("other.example", [row], desk.keyset())
 
     assert caught.value.code == "store.begun"
     assert store.registry == "lab.example"
-    assert len(store.list_keys()) == 1
+    assert len(store.list_keys()) == 2
 
 
 def test_keys_are_kept_once_by_id_and_by_value(store: Store) -> None:
@@ -65,8 +65,12 @@ def test_keys_are_kept_once_by_id_and_by_value(store: Store) -> None:
     assert store.add_key(row("spare-1", bytes(32)))
     assert not store.add_key(row("spare-1", b"\1" * 32))
     assert not store.add_key(row("spare-2", bytes(32)))
-    assert [each.key_id for each in store.list_keys()] == ["lab-v1-2026-06", "spare-1"]
-    assert isinstance(store.list_keys()[1].public_key, PublicKey)
+    assert [each.key_id for each in store.list_keys()] == [
+        "lab-v1-2026-06",
+        "lab-v2-2026-06",
+        "spare-1",
+    ]
+    assert isinstance(store.list_keys()[2].public_key, PublicKey)
 
 
 # -- exact bytes ---------------------------------------------------------------
