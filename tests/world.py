@@ -20,17 +20,18 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from registry.protocol.bundle import Bundle, BundleBody, bundle_body, mirror_hint, source_aliases
+from registry.protocol.bundle import Bundle, BundleBody, bundle_body, source_aliases
 from registry.protocol.bundle_checks import bindings_of
 from registry.protocol.canonical import JsonObject, canonical
 from registry.protocol.checks import Report
 from registry.protocol.event import Event, EventBody, SignerRef, event_identity
 from registry.protocol.graph import Paper, graph_snapshot
 from registry.protocol.instant import Instant
-from registry.protocol.keys import KeyObject, PublicKey
+from registry.protocol.keys import REGISTRY_SIGNER, KeyObject, PublicKey
 from registry.protocol.keyset import PREFIX, KeyEntry, KeySet, KeySetBody
 from registry.protocol.merge import merge
 from registry.protocol.number import PithNumber
+from registry.protocol.places import mirror_hint
 from registry.protocol.receipt import Receipt
 from registry.protocol.record import Record
 from registry.protocol.source import Source
@@ -118,31 +119,81 @@ OTHER_RECORD: Final = record("Another small world")
 
 
 @dataclass(frozen=True, slots=True)
-class Registry:
-    """One registry with one key, and all that it signs."""
+class Speaker:
+    """Whoever signs events with one key."""
 
-    name: str = "registry.example"
-    key_id: str = "example-2026-01"
+    name: str
+    key_id: str
+    signer_type: str
 
     @property
     def signer(self) -> SeedSigner:
-        """The signer of the registry's key."""
+        """The signer of the key."""
         return signer(f"{self.name} {self.key_id}", self.key_id)
 
     @property
     def key(self) -> PublicKey:
-        """The registry's public key."""
+        """The public key."""
         return self.signer.public_key
 
     @property
     def ref(self) -> SignerRef:
-        """The ``signer`` member of the registry's events."""
-        return SignerRef.of_registry(self.name, self.key_id, self.key)
+        """The ``signer`` member of the events."""
+        return SignerRef(self.name, self.signer_type, self.key_id, self.key.fingerprint)
 
     @property
     def bindings(self) -> dict[SignerRef, PublicKey]:
-        """The registry's key bound to its name."""
+        """The key bound to its name."""
         return {self.ref: self.key}
+
+    def event(
+        self,
+        event_type: str,
+        payload: JsonObject,
+        target: str = "record",
+        *,
+        of: Record = RECORD,
+        at: Instant = SNAPSHOT_AT,
+        supersedes: Iterable[str] = (),
+        prev: str | None = None,
+    ) -> Event:
+        """An event of any type."""
+        body = EventBody(
+            event_type,
+            of.number,
+            target,
+            payload,
+            self.ref,
+            at.whole,
+            tuple(sorted(supersedes)),
+            prev,
+        )
+        return sign_event(self.signer, body, signed_at=Instant(at.micros + 2000))
+
+
+@dataclass(frozen=True, slots=True)
+class Party(Speaker):
+    """A third party with one key."""
+
+    @property
+    def key_object(self) -> KeyObject:
+        """The party's key as it stands in bundles."""
+        return key_object(self.signer, party=(self.name, self.signer_type))
+
+
+AUTHOR: Final = Party("orcid:0000-0002-1825-0097", "able-2026", "author")
+MIRROR: Final = Party("mirror.example", "mirror-2026", "mirror")
+READER: Final = Party("reader.example", "reader-2026", "third_party")
+PARTIES: Final = (AUTHOR, MIRROR, READER)
+
+
+@dataclass(frozen=True, slots=True)
+class Registry(Speaker):
+    """One registry with one key, and all that it signs."""
+
+    name: str = "registry.example"
+    key_id: str = "example-2026-01"
+    signer_type: str = REGISTRY_SIGNER
 
     @property
     def key_object(self) -> KeyObject:
@@ -198,8 +249,14 @@ class Registry:
             "source_version": of.source.version,
             "attestation_state": "computed",
         }
-        return self._event(
-            "record_created", "record", of, payload, (reissued or first), supersedes, prev
+        return self.event(
+            "record_created",
+            payload,
+            "record",
+            of=of,
+            at=reissued or first,
+            supersedes=supersedes,
+            prev=prev,
         )
 
     def snapshot(
@@ -218,29 +275,9 @@ class Registry:
             "graph_snapshot": graph_snapshot(about, of, builder_version=BUILDER),
             "verdict_id": None,
         }
-        return self._event("graph_snapshot", "graph", of, payload, at, supersedes, prev)
-
-    def _event(
-        self,
-        event_type: str,
-        target: str,
-        of: Record,
-        payload: JsonObject,
-        at: Instant,
-        supersedes: Iterable[str],
-        prev: str | None,
-    ) -> Event:
-        body = EventBody(
-            event_type,
-            of.number,
-            target,
-            payload,
-            self.ref,
-            at.whole,
-            tuple(sorted(supersedes)),
-            prev,
+        return self.event(
+            "graph_snapshot", payload, "graph", of=of, at=at, supersedes=supersedes, prev=prev
         )
-        return sign_event(self.signer, body, signed_at=Instant(at.micros + 2000))
 
     def history(self, of: Record = RECORD, title: str = "A small world") -> list[Event]:
         """A mint and a graph snapshot after it, chained."""

@@ -11,15 +11,16 @@ from registry.errors import (
     VerificationError,
     shown,
 )
-from registry.protocol.bundle import Bundle, bundle_message, check_links, check_mirror_hint
+from registry.protocol.bundle import Bundle, bundle_message
 from registry.protocol.canonical import JsonObject, plain_canonical
 from registry.protocol.checks import Check, Proven, Report, SignedPart, Step, counted, run_steps
 from registry.protocol.event import SignerRef
 from registry.protocol.event_checks import EVENT_CHECKS, Examined, event_rows, examine_event
-from registry.protocol.event_types import check_anchor
 from registry.protocol.keys import REGISTRY_SIGNER, KeyObject, PublicKey
 from registry.protocol.merge import Merged, merge_examined
 from registry.protocol.number import PithNumber
+from registry.protocol.payloads import check_anchor
+from registry.protocol.places import check_links, check_mirror_hint
 from registry.protocol.record import Record
 from registry.protocol.schema import fraction_for_integer
 from registry.protocol.signed_parts import event_part, receipt_part, signed_event, signed_parts

@@ -15,6 +15,7 @@ from registry.protocol.event_types import EVENT_TYPES
 from registry.protocol.instant import Instant
 from registry.protocol.keys import ALGORITHM, PARTY_TYPES, REGISTRY_SIGNER, PublicKey
 from registry.protocol.number import PithNumber
+from registry.protocol.payloads import About
 from registry.protocol.receipt import SIGNATURE_STATUS
 from registry.protocol.strict_json import read_json
 
@@ -175,13 +176,14 @@ class EventBody:
                 hint=f"known: {', '.join(EVENT_TYPES)}",
             )
         schema.constant(members["schema_version"], SCHEMA_VERSION, f"{path}.schema_version")
-        schema.constant(members["target"], row.target, f"{path}.target")
-        row.check_payload(members["payload"], f"{path}.payload")
+        subject = PithNumber.parse(members["subject_pith_number"])
+        target = row.check_target(members["target"], f"{path}.target")
+        row.check_payload(members["payload"], About(subject, target), f"{path}.payload")
         prev_event = members["prev_event"]
         return cls(
             row.name,
-            PithNumber.parse(members["subject_pith_number"]),
-            row.target,
+            subject,
+            target,
             members["payload"],
             SignerRef.from_json(members["signer"], f"{path}.signer"),
             schema.seconds(members["created_at"], f"{path}.created_at"),

@@ -8,9 +8,10 @@ from registry.errors import MalformedError, MismatchError, PithError, Verificati
 from registry.protocol.canonical import Encoder, JsonObject, canonical, plain_canonical
 from registry.protocol.checks import Check, passed_check
 from registry.protocol.event import Bindings, Event, SignerRef, event_identity
-from registry.protocol.event_types import EVENT_TYPES, RECORD_CREATED
+from registry.protocol.event_types import AUTHOR_ATTESTATION, EVENT_TYPES, RECORD_CREATED
 from registry.protocol.keys import REGISTRY_SIGNER
 from registry.protocol.number import PithNumber
+from registry.protocol.payloads import check_strength
 from registry.protocol.receipt import Receipt, verify_receipt
 from registry.protocol.record import Record
 
@@ -113,6 +114,8 @@ def _check_allowed(event: Event, _: bytes, __: PithNumber, ___: Bindings) -> Non
         raise VerificationError(
             f"a {body.signer.signer_type} may not sign {body.event_type}", code="event.allowed"
         )
+    if body.event_type == AUTHOR_ATTESTATION:
+        check_strength(body.payload, body.signer.signer_id, body.signer.signer_type)
 
 
 def _check_signature_key(event: Event, _: bytes, __: PithNumber, ___: Bindings) -> None:

@@ -201,3 +201,39 @@ def base_url(value: Json, path: str = "$") -> str:
     if found is not None and int(found["port"] or 1) > MAX_PORT:
         raise MalformedError(f"{shown(value)} is not {wanted}", code="schema.base_url", path=path)
     return str(value)
+
+
+_URL: Final = re.compile(
+    rf"https://{_LABEL}(?:\.{_LABEL})*(?::(?P<port>[1-9][0-9]{{0,4}}))?"
+    r"(?:[/?#][A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]*)?",
+    re.ASCII,
+)
+MAX_URL: Final = 2048
+
+
+def https_url(value: Json, path: str) -> str:
+    """An https address of at most 2048 characters, without user, in the characters of
+    RFC 3986; the host in lower case."""
+    wanted = "an https URL"
+    found = _URL.fullmatch(_matching(value, _URL, wanted, "schema.url", path))
+    if found is None or int(found["port"] or 1) > MAX_PORT or len(str(value)) > MAX_URL:
+        raise MalformedError(f"{shown(value)} is not {wanted}", code="schema.url", path=path)
+    return str(value)
+
+
+_ORCID: Final = re.compile("[0-9]{4}-[0-9]{4}-[0-9]{4}-[0-9]{3}[0-9X]", re.ASCII)
+
+
+def orcid(value: Json, path: str) -> str:
+    """An ORCID in four groups, its last character the checksum (ISO 7064 MOD 11-2)."""
+    text = _matching(value, _ORCID, "an ORCID like 0000-0002-1825-0097", "schema.orcid", path)
+    total = 0
+    for digit in text[:-1].replace("-", ""):
+        total = (total + int(digit)) * 2
+    if "0123456789X"[(12 - total % 11) % 11] != text[-1]:
+        raise MalformedError(
+            f"the last character of {shown(text)} is not its checksum",
+            code="schema.orcid",
+            path=path,
+        )
+    return text

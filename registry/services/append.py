@@ -1,8 +1,12 @@
 """Append: sign an event about a minted record at the end of our chain."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from registry.errors import ConflictError, NotFoundError
 from registry.protocol.canonical import JsonObject, canonical
-from registry.protocol.event import Event, EventBody
-from registry.protocol.event_types import EVENT_TYPES, GRAPH_SNAPSHOT
+from registry.protocol.event import Event, EventBody, SignerRef
+from registry.protocol.event_types import EVENT_TYPES, GRAPH_SNAPSHOT, MIRROR_HINT
 from registry.protocol.graph import Paper, graph_snapshot
 from registry.protocol.instant import Instant
 from registry.protocol.record import Record
@@ -14,6 +18,25 @@ from registry.signing.signer import Signer
 from registry.store.rows import Intent, event_bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What an event is to say; ``target`` is by default the first that its type may have,
+    ``supersedes`` names events of ours that it replaces."""
+
+    event_type: str
+    payload: JsonObject
+    target: str | None = None
+    supersedes: Sequence[str] = ()
+
+    @property
+    def takes(self) -> object:
+        """The place in ``state.current`` that only one event of a signer may have, or None
+        where any number stand side by side (decision 0016)."""
+        if self.event_type == GRAPH_SNAPSHOT:
+            return GRAPH_SNAPSHOT
+        return self.payload.get("base_url") if self.event_type == MIRROR_HINT else None
+
+
 def add_graph_snapshot(
     desk: Desk, signer: Signer, record: Record, paper: Paper, *, at: Instant
 ) -> tuple[Event, bool]:
@@ -22,49 +45,32 @@ def add_graph_snapshot(
     Raises MismatchError ``graph.title`` or ``graph.abstract`` when the paper is
     not the record's.
     """
+    return add_event(desk, signer, record, snapshot_draft(record, paper), at=at)
+
+
+def snapshot_draft(record: Record, paper: Paper) -> Draft:
+    """The snapshot of *paper*, which must be the paper of *record*."""
     snapshot = graph_snapshot(paper, record, builder_version=BUILDER_VERSION)
-    payload = {"graph_snapshot": snapshot, "verdict_id": None}
-    return add_event(desk, signer, record, GRAPH_SNAPSHOT, payload, at=at)
+    return Draft(GRAPH_SNAPSHOT, {"graph_snapshot": snapshot, "verdict_id": None})
 
 
 def add_event(
-    desk: Desk,
-    signer: Signer,
-    record: Record,
-    event_type: str,
-    payload: JsonObject,
-    *,
-    at: Instant,
+    desk: Desk, signer: Signer, record: Record, draft: Draft, *, at: Instant
 ) -> tuple[Event, bool]:
-    """Sign an event that supersedes our current ones of its type, unless the newest of
-    them already says the same.
+    """Sign an event after our last one on a record; False where a current one of ours says
+    the same already.
 
-    The place in the chain is claimed, durably, before anything is signed; a
-    place that an interrupted command claimed is finished first.
+    The place in the chain is claimed, durably, before anything is signed; a place that
+    an interrupted command claimed is finished first.
     """
     while True:
         # The head is read before the events: when it has not moved by the time the place is
         # claimed, no event came after those that were read.
         head = desk.store.find_head(record.number.suffix, desk.registry)
-        mine = [
-            event
-            for event in merged(desk, record.number).current
-            if event.body.event_type == event_type and event.body.signer.signer_id == desk.registry
-        ]
-        if mine and canonical(mine[-1].body.payload) == canonical(payload):
-            return mine[-1], False
-        body = EventBody(
-            event_type=event_type,
-            subject=record.number,
-            target=EVENT_TYPES[event_type].target,
-            payload=payload,
-            signer=desk.signer_ref(signer),
-            created_at=at.whole,
-            supersedes=tuple(sorted(event.event_id for event in mine)),
-            prev_event=head,
-        )
-        check_event(body, at)
-        wanted = canonical(body.to_json())
+        plan = plan_event(desk, desk.signer_ref(signer), record, draft, at=at)
+        if plan.same is not None:
+            return plan.same, False
+        wanted = canonical(replace(plan.body, prev_event=head).to_json())
         claim = desk.store.claim(
             Intent(record.number.suffix, event_bytes(head), at, wanted), desk.registry
         )
@@ -73,3 +79,71 @@ def add_event(
         event = finish(desk, signer, claim)
         if claim.body == wanted:
             return event, True
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What would be signed; ``same`` is our current event that says it already."""
+
+    body: EventBody
+    same: Event | None
+
+
+def plan_event(desk: Desk, key: SignerRef, record: Record, draft: Draft, *, at: Instant) -> Plan:
+    """Put the body of an event together, and check all that can be checked unsigned.
+
+    Raises what `check_event` raises, and NotFoundError ``event.absent`` or ConflictError
+    ``event.supersedes`` for what it is to supersede.
+    """
+    head = desk.store.find_head(record.number.suffix, desk.registry)
+    current = [
+        event
+        for event in merged(desk, record.number).current
+        if event.body.event_type == draft.event_type
+        and event.body.signer.signer_id == desk.registry
+    ]
+    target = draft.target or EVENT_TYPES[draft.event_type].targets[0]
+    said = canonical(draft.payload)
+    taken = [
+        event
+        for event in current
+        if draft.takes is not None
+        and replace(draft, payload=event.body.payload).takes == draft.takes
+    ]
+    named = {_named(desk, record, draft, event_id) for event_id in draft.supersedes}
+    same = [
+        event
+        for event in (taken[-1:] if taken else current)
+        if event.body.target == target
+        and canonical(event.body.payload) == said
+        and named.isdisjoint(each.event_id for each in current)
+    ]
+    body = EventBody(
+        event_type=draft.event_type,
+        subject=record.number,
+        target=target,
+        payload=draft.payload,
+        signer=key,
+        created_at=at.whole,
+        supersedes=tuple(sorted(named.union(event.event_id for event in taken))),
+        prev_event=head,
+    )
+    check_event(body, at)
+    return Plan(body, same[-1] if same else None)
+
+
+def _named(desk: Desk, record: Record, draft: Draft, event_id: str) -> str:
+    found = desk.store.find_event(event_id)
+    if found is None or found.body.subject != record.number:
+        raise NotFoundError(
+            f"no event {event_id} about {record.number}",
+            code="event.absent",
+            hint="`pith event list` shows what there is",
+        )
+    if (found.body.event_type, found.body.signer.signer_id) != (draft.event_type, desk.registry):
+        raise ConflictError(
+            f"{event_id} is a {found.body.event_type} of {found.body.signer.signer_id}: only a "
+            "signer's own events of the same type can be superseded",
+            code="event.supersedes",
+        )
+    return event_id

@@ -1,13 +1,14 @@
 """Bundle: everything about one record, signed, for anyone to verify offline."""
 
 from registry.errors import StoreError
-from registry.protocol.bundle import Bundle, bundle_body, mirror_hint, source_aliases
+from registry.protocol.bundle import Bundle, bundle_body, source_aliases
 from registry.protocol.bundle_checks import examine_bundle
 from registry.protocol.canonical import JsonObject
 from registry.protocol.event_types import RECORD_CREATED
 from registry.protocol.instant import Instant
 from registry.protocol.keys import KeyObject
 from registry.protocol.merge import Merged
+from registry.protocol.places import mirror_hint
 from registry.protocol.receipt import Receipt
 from registry.protocol.record import Record
 from registry.protocol.trust import KeySetPin, Terms

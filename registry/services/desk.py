@@ -115,3 +115,8 @@ class Desk:
     def signer_ref(self, signer: Signer) -> SignerRef:
         """The ``signer`` member of an event that *signer* makes for this registry."""
         return SignerRef.of_registry(self.registry, signer.key_id, signer.public_key)
+
+    def active_ref(self) -> SignerRef:
+        """The same for the key that signs now, without opening it."""
+        active = self.active_key()
+        return SignerRef.of_registry(self.registry, active.key_id, active.key)

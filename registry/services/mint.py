@@ -7,8 +7,9 @@ from typing import Final
 from registry import VERSION
 from registry.errors import PithError, StoreError
 from registry.protocol.event import Event, EventBody
-from registry.protocol.event_types import ATTESTATION_STATE, RECORD_CREATED
+from registry.protocol.event_types import RECORD_CREATED
 from registry.protocol.instant import Instant
+from registry.protocol.payloads import ATTESTATION_STATE
 from registry.protocol.receipt import Receipt
 from registry.protocol.record import Record
 from registry.services.desk import Desk

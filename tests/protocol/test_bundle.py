@@ -11,13 +11,15 @@ from typing import Any, Final, Literal
 import pytest
 
 from registry.errors import MalformedError, MismatchError, VerificationError
-from registry.protocol.bundle import Bundle, BundleBody, bundle_message, links, served_bytes
+from registry.protocol.bundle import Bundle, BundleBody, bundle_message, served_bytes
 from registry.protocol.bundle_checks import examine_bundle
 from registry.protocol.canonical import JsonObject, canonical
 from registry.protocol.event import event_identity
 from registry.protocol.instant import Instant
 from registry.protocol.number import Reference
+from registry.protocol.places import links
 from tests import world
+from tests.payloads import REPLICATION, every_place
 from tests.protocol.refusals import refused
 from tests.world import (
     AT,
@@ -26,6 +28,8 @@ from tests.world import (
     NOW,
     OTHER_RECORD,
     OTHER_REGISTRY,
+    PARTIES,
+    READER,
     RECORD,
     REGISTRY,
     drop,
@@ -648,6 +652,8 @@ INVALID: Final[dict[str, Case]] = {
     "events-null": form("schema.type", "events", None),
 }
 
+EVERYBODY: Final = [REGISTRY.key_object, *(party.key_object for party in PARTIES)]
+EVERY: Final = REGISTRY.bundle(events=every_place(), keys=EVERYBODY)
 VALID: Final[dict[str, bytes]] = {
     "mint-and-snapshot": BUNDLE.to_bytes(),
     "mint-alone": REGISTRY.bundle(events=[CREATED]).to_bytes(),
@@ -659,6 +665,17 @@ VALID: Final[dict[str, bytes]] = {
     "built-10-minutes-ahead": REGISTRY.bundle(built=NOW.plus(seconds=600)).to_bytes(),
     "key-of-a-party-beside": REGISTRY.bundle(
         keys=[REGISTRY.key_object, world.key_object(AUTHOR, party=("author.example", "author"))]
+    ).to_bytes(),
+    "every-place-filled": EVERY.to_bytes(),
+    "fork-of-a-party": REGISTRY.bundle(
+        events=[
+            *every_place(),
+            *(
+                READER.event("replication_record", REPLICATION | {"note": n}, prev=CREATED.event_id)
+                for n in "ab"
+            ),
+        ],
+        keys=EVERYBODY,
     ).to_bytes(),
     "no-mirrors": case("", "", put("mirror_hints", [])).data,
     "timestamp-proof": case("", "", put("timestamp_proofs", [PROOF])).data,

@@ -344,7 +344,7 @@ def test_a_report_as_json_says_code_and_path() -> None:
 
     assert found["ok"] is False
     assert [(each["name"], each["code"], each["path"]) for each in failed] == [
-        ("event.form", "schema.constant", "$.target")
+        ("event.form", "event.target", "$.target")
     ]
     assert canonical(found)
 

@@ -14,6 +14,7 @@ from registry.protocol.event_types import EVENT_TYPES
 from registry.protocol.instant import Instant
 from registry.protocol.strict_json import read_json
 from tests import world
+from tests.protocol import test_payloads
 from tests.protocol.refusals import refused
 from tests.world import (
     AT,
@@ -31,7 +32,7 @@ AUTHOR: Final = world.signer("author", "author-2026-01")
 AUTHOR_REF: Final = SignerRef(
     "author.example", "author", "author-2026-01", AUTHOR.public_key.fingerprint
 )
-BINDINGS: Final[Bindings] = REGISTRY.bindings | {AUTHOR_REF: AUTHOR.public_key}
+BINDINGS: Final[Bindings] = test_payloads.BINDINGS | {AUTHOR_REF: AUTHOR.public_key}
 
 CREATED: Final = REGISTRY.record_created().to_json()
 SNAPSHOT: Final = REGISTRY.snapshot(prev=CREATED["event_id"]).to_json()
@@ -109,6 +110,7 @@ VALID: Final[dict[str, JsonObject]] = {
     "signed-at-another-time": written("signature.signed_at", "2026-06-01T12:30:00.000000Z"),
     "verdict-id-text": said("payload.verdict_id", "v-1"),
     "paper-with-unknown-member": said("payload.graph_snapshot.paper.note", {"any": [1.5, None]}),
+    **test_payloads.VALID,
 }
 
 FORM: Final = "event.schema"
@@ -122,7 +124,7 @@ INVALID: Final[dict[str, tuple[JsonObject, str, str]]] = {
     "unknown-member-in-snapshot": (said("payload.graph_snapshot.note", 1), FORM, "schema.members"),
     "type-unknown": (said("event_type", "vote"), FORM, "event.type"),
     "type-number": (said("event_type", 1), FORM, "schema.type"),
-    "target-of-another-type": (said("target", "record"), FORM, "schema.constant"),
+    "target-of-another-type": (said("target", "record"), FORM, "event.target"),
     "schema-version-1.1": (said("schema_version", "1.1"), FORM, "schema.constant"),
     "schema-version-float": (said("schema_version", 1.0), FORM, "schema.constant"),
     "subject-short": (said("subject_pith_number", NUMBER.short), FORM, "number.form"),
@@ -340,6 +342,7 @@ INVALID: Final[dict[str, tuple[JsonObject, str, str]]] = {
         "event.receipt",
         "event.receipt",
     ),
+    **test_payloads.INVALID,
 }
 
 

@@ -10,13 +10,17 @@ from registry.protocol.canonical import digest
 from registry.protocol.event_checks import examine_event
 from registry.protocol.event_types import EVENT_TYPES
 from registry.protocol.graph import EMPTY_SHA256, check_snapshot, graph_snapshot, list_sha256
+from registry.protocol.payloads import About
 from tests import world
 from tests.protocol.refusals import refused
 from tests.world import BUILDER, OTHER_RECORD, RECORD, REGISTRY, drop, paper, put
 
 GOOD: Final = graph_snapshot(paper(), RECORD, builder_version=BUILDER)
 SECTIONS: Final = ("paper", "claims", "verdict", "references", "formal_canon", "author_claims")
-check_payload: Final = EVENT_TYPES["graph_snapshot"].check_payload
+
+
+def check_payload(value: Any) -> None:
+    EVENT_TYPES["graph_snapshot"].check_payload(value, About(RECORD.number, "graph"), "$")
 
 
 def check(*changes: world.Change) -> None:
@@ -107,10 +111,10 @@ def test_the_digest_of_an_empty_list_is_one() -> None:
     ],
 )
 def test_a_payload_is_closed(value: Any, code: str) -> None:
-    check_payload({"graph_snapshot": GOOD, "verdict_id": None}, "$")
-    check_payload({"graph_snapshot": GOOD, "verdict_id": "v-1"}, "$")
+    check_payload({"graph_snapshot": GOOD, "verdict_id": None})
+    check_payload({"graph_snapshot": GOOD, "verdict_id": "v-1"})
     with refused(code, MalformedError):
-        check_payload(value, "$")
+        check_payload(value)
 
 
 # -- the lists' digests --------------------------------------------------------

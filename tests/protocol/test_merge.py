@@ -17,15 +17,18 @@ from registry.protocol.event_checks import EVENT_CHECKS, Examined, examine_event
 from registry.protocol.event_types import RANK
 from registry.protocol.instant import Instant
 from registry.protocol.keys import PublicKey
-from registry.protocol.merge import Merged, merge, merge_examined
+from registry.protocol.merge import SHOWN_LISTS, Merged, merge, merge_examined
 from registry.protocol.number import PithNumber
 from tests import world
+from tests.payloads import REPLICATION, SAMPLES, every_place
+from tests.protocol import test_payloads
 from tests.protocol.test_seed import SEED
-from tests.world import AT, OTHER_RECORD, OTHER_REGISTRY, RECORD, REGISTRY, Registry, put
+from tests.world import AT, OTHER_RECORD, OTHER_REGISTRY, READER, RECORD, REGISTRY, Registry, put
 
 NUMBER: Final = RECORD.number
 BINDINGS: Final[Bindings] = REGISTRY.bindings | OTHER_REGISTRY.bindings
 """Two registries' keys: two signers in one graph."""
+ALL_BINDINGS: Final[Bindings] = BINDINGS | test_payloads.BINDINGS
 ALIASES: Final[list[Any]] = [*source_aliases(RECORD, AT)]
 MISSING: Final = "sha256:" + "5" * 64
 """An event that nobody has."""
@@ -38,11 +41,11 @@ def values(events: Events) -> list[JsonObject]:
 
 
 def merged(*events: Event | JsonObject) -> Merged:
-    return merge(NUMBER, values(events), BINDINGS)
+    return merge(NUMBER, values(events), ALL_BINDINGS)
 
 
 def state_of(events: Events) -> JsonObject:
-    return merge(NUMBER, values(events), BINDINGS).state(list(ALIASES))
+    return merge(NUMBER, values(events), ALL_BINDINGS).state(list(ALIASES))
 
 
 def ids(events: Iterable[Event]) -> list[str]:
@@ -700,6 +703,18 @@ def test_neither_signed_at_nor_the_key_object_enters() -> None:
     assert state_of([later, ONE]) == state_of([CREATED, ONE])
 
 
+# -- every type and signer -----------------------------------------------------
+
+
+def test_all_eleven_places_are_filled() -> None:
+    current = state_of(EVERY)["current"]
+
+    assert len(current) == 11
+    assert all(current.values())
+    shown = [item for name in SHOWN_LISTS for item in current[name]]
+    assert len(shown) == len(EVERY) - 1
+
+
 # -- the files -----------------------------------------------------------------
 
 REISSUE: Final = REGISTRY.record_created(
@@ -707,6 +722,22 @@ REISSUE: Final = REGISTRY.record_created(
 )
 OVER: Final = snapshot("over", ONE, supersedes=[ONE], after=120)
 THEIRS: Final = OTHER_REGISTRY.record_created()
+EVERY: Final = every_place()
+
+
+def _replication(note: str, over: Event | None = None, prev: Event | None = None) -> Event:
+    """A word of the reader, told from others by its note."""
+    return READER.event(
+        "replication_record",
+        REPLICATION | {"note": note},
+        at=AT.plus(seconds=500),
+        prev=prev and prev.event_id,
+        supersedes=[over.event_id] if over else [],
+    )
+
+
+THEIR_WORD: Final = _replication("first")
+STRONG_BY_REGISTRY: Final = test_payloads.by(SAMPLES["author-attestation"], REGISTRY)
 SETS: Final[dict[str, list[Event | JsonObject]]] = {
     "empty": [],
     "mint": [CREATED],
@@ -766,6 +797,20 @@ SETS: Final[dict[str, list[Event | JsonObject]]] = {
         CREATED,
         REGISTRY.snapshot(OTHER_RECORD, "Another small world"),
     ],
+    "every-place-filled": [*reversed(EVERY)],
+    "fork-of-a-party": [*EVERY, *(_replication(note, None, EVERY[0]) for note in "ab")],
+    "party-goes-on-after-a-fork": [
+        *EVERY,
+        *(_replication(note, None, EVERY[0]) for note in "ab"),
+        _replication("back"),
+    ],
+    "party-supersedes-its-own-alone": [
+        CREATED,
+        THEIR_WORD,
+        _replication("better", THEIR_WORD, THEIR_WORD),
+        _replication("other type", CREATED),
+    ],
+    "strong-word-of-another-is-invalid": [CREATED, STRONG_BY_REGISTRY],
 }
 
 
@@ -774,7 +819,7 @@ def document(events: Events, state: JsonObject) -> bytes:
         {
             "pith_number": str(NUMBER),
             "signers": [
-                ref.to_json() | {"public_key_hex": key.hex} for ref, key in BINDINGS.items()
+                ref.to_json() | {"public_key_hex": key.hex} for ref, key in ALL_BINDINGS.items()
             ],
             "source_aliases": ALIASES,
             "events": values(events),
