@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable
+from functools import cached_property
 from typing import Final
 
 from registry.errors import (
@@ -291,7 +292,7 @@ class BundleExamination(Trusting):
         under_set = self.trusted.keyset is not None
         for part in self.signed_parts():
             if part.signer_id == self.registry and (under_set or self._is_mandatory(part)):
-                self.verdicts.append(self.trusted.judge(part))
+                self.verdicts.append(self.judge(part))
         return ", ".join(sorted({verdict.key_id for verdict in self.verdicts}))
 
     def _is_mandatory(self, part: SignedPart) -> bool:
@@ -299,6 +300,12 @@ class BundleExamination(Trusting):
         return part.what in ("bundle", "receipt") or (
             shown_event is not None and part.what == event_part(shown_event)
         )
+
+    @cached_property
+    def whole(self) -> tuple[str, ...]:
+        """The digest of the bundle with its signature: what dates it dates all in it."""
+        value = self.document.value
+        return (hashlib.sha256(self.document.canonical(value)).hexdigest(),)
 
     def proven(self) -> Proven | None:
         """A second merge without the events, and the receipts in them, that the pinned key
@@ -321,7 +328,7 @@ class BundleExamination(Trusting):
         if copy.receipt is not None:
             parts.append(receipt_part(event, copy.receipt, self.bindings))
         try:
-            return all(self.trusted.judge(part).verdict in VOUCHED for part in parts)
+            return all(self.judge(part).verdict in VOUCHED for part in parts)
         except UntrustedKeyError:  # the receipt of an event that is not shown
             return False
 
@@ -437,6 +444,7 @@ def examine_bundle(data: bytes, terms: Terms, document: Document | None = None) 
         verdicts=tuple(examination.verdicts),
         registry=examination.registry if ready else "",
         proven=examination.proven() if "trust.key" in sound else None,
+        timestamps=terms.timestamps.findings,
     )
 
 

@@ -12,6 +12,7 @@ from typing import Final, Generic, Literal, TypeAlias, TypeVar
 
 from registry.errors import PithError, VerificationError
 from registry.protocol.canonical import JsonObject
+from registry.protocol.evidence import Evidence, Finding, Sealed
 from registry.protocol.instant import Instant
 from registry.protocol.keys import PublicKey
 
@@ -49,7 +50,8 @@ class SignedPart:
 
     ``message`` is exactly what was signed, ``made_of`` says what it is; ``signer_id``
     is who speaks with the key. ``dated`` is the time that the signature covers, the
-    only one a verdict goes by, or None where it covers none (decision 0009).
+    only one a verdict goes by, or None where it covers none (decision 0009). ``held_in``
+    are the documents that hold the signature: a timestamp of one of them dates it.
     """
 
     what: str
@@ -60,16 +62,19 @@ class SignedPart:
     message: bytes
     signature: bytes
     dated: Instant | None
+    held_in: tuple[Sealed, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the newest key set known says of one signature (protocol.md 9.4)."""
+    """What the newest key set known says of one signature (protocol.md 9.4), and the
+    outside evidence that proves it, where some does."""
 
     what: str
     key_id: str
     verdict: Literal["valid", "proven", "unproven", "invalid"]
     reason: str
+    evidence: Evidence | None = None
 
     def to_json(self) -> JsonObject:
         """The verdict for ``--json``."""
@@ -78,6 +83,7 @@ class Verdict:
             "key_id": self.key_id,
             "verdict": self.verdict,
             "reason": self.reason,
+            "evidence": None if self.evidence is None else self.evidence.to_json(),
         }
 
 
@@ -96,7 +102,10 @@ class Proven:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All checks of one document in order, what it is about, and its signatures."""
+    """All checks of one document in order, what it is about, and its signatures.
+
+    ``timestamps`` are the tokens that were looked at, good and bad.
+    """
 
     kind: str
     subject: str
@@ -105,6 +114,7 @@ class Report:
     verdicts: tuple[Verdict, ...] = ()
     registry: str = ""
     proven: Proven | None = None
+    timestamps: tuple[Finding, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -133,6 +143,7 @@ class Report:
             "checks": [check.to_json() for check in self.checks],
             "verdicts": [verdict.to_json() for verdict in self.verdicts],
             "proven": None if self.proven is None else self.proven.to_json(),
+            "timestamps": [finding.to_json() for finding in self.timestamps],
         }
 
 

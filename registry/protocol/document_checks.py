@@ -110,6 +110,7 @@ def examine_event_document(data: bytes, terms: Terms) -> Report:
         checks=before + middle + after,
         signed=examination.parts,
         verdicts=tuple(examination.verdicts),
+        timestamps=terms.timestamps.findings,
         registry=examination.registry if formed else "",
     )
 
@@ -176,6 +177,7 @@ class ReceiptExamination(Trusting):
                 receipt_message(self.record),
                 self.receipt.signature,
                 None,
+                (self.receipt,),
             ),
         )
         return "over the record alone: only its record_created vouches for the receipt's times"
@@ -219,6 +221,7 @@ def examine_receipt_document(data: bytes, record: bytes, terms: Terms) -> Report
         checks=checks,
         signed=examination.parts,
         verdicts=tuple(examination.verdicts),
+        timestamps=terms.timestamps.findings,
         registry=examination.registry if checks[3].status == "ok" else "",
     )
 

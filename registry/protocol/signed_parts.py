@@ -27,6 +27,7 @@ def receipt_part(event: Event, receipt: Receipt, bindings: Bindings) -> SignedPa
         bytes.fromhex(receipt.sha256),
         receipt.signature,
         event.body.created_at,
+        (receipt, event),
     )
 
 
@@ -42,6 +43,7 @@ def signed_event(event: Event, key: PublicKey) -> SignedPart:
         bytes.fromhex(event.sha256),
         event.signature.raw,
         event.body.created_at,
+        (event,),
     )
 
 

@@ -17,8 +17,16 @@ from registry.errors import (
 )
 from registry.protocol import schema
 from registry.protocol.canonical import JsonObject
-from registry.protocol.checks import E_, SignedPart, Step, Verdict
+from registry.protocol.checks import E_, SignedPart, Step, Verdict, counted
 from registry.protocol.event import Bindings, SignerRef
+from registry.protocol.evidence import (
+    NO_TIMESTAMPS,
+    NO_WITNESS,
+    Evidence,
+    Timestamps,
+    Witness,
+    sha256_of,
+)
 from registry.protocol.instant import Instant
 from registry.protocol.keys import PublicKey
 from registry.protocol.keyset import KeyEntry, KeySet, KeySetBody
@@ -140,7 +148,9 @@ class Terms:
 
     ``max_ahead`` is how many seconds a document may be ahead of ``at``;
     ``expect`` and ``registry`` fail a document about another record or of
-    another registry; ``accept_expired`` takes an expired key set as of its end.
+    another registry; ``accept_expired`` takes an expired key set as of its end;
+    ``timestamps`` is what outside evidence of time comes to, under the authorities that
+    the verifier pins.
     """
 
     pins: tuple[Pin, ...]
@@ -149,6 +159,7 @@ class Terms:
     expect: Reference | None = None
     registry: str | None = None
     accept_expired: bool = False
+    timestamps: Timestamps = NO_TIMESTAMPS
 
     def asked(self, steps: tuple[Step[E_], ...]) -> tuple[Step[E_], ...]:
         """The steps without those that check an expectation nobody has."""
@@ -195,8 +206,9 @@ class Anchor:
     keys: tuple[KeyPin, ...]
     origins: tuple[str, ...]
 
-    def judge(self, part: SignedPart) -> Verdict:
-        """The verdict on one signature, which has already been verified.
+    def judge(self, part: SignedPart, witness: Witness = NO_WITNESS) -> Verdict:
+        """The verdict on one signature, which has already been verified, and of which
+        *witness* is known from outside.
 
         Raises UntrustedKeyError ``trust.key`` when no pin leads to its key.
         """
@@ -204,7 +216,7 @@ class Anchor:
             entry = self.keyset.body.find(part.key)
             if entry is None or entry.key_id != part.key_id:
                 raise self._untrusted(part)
-            return _verdict(part.what, entry, part.dated)
+            return _verdict(part.what, entry, part.dated, witness)
         if not any(pin.key == part.key and pin.key_id == part.key_id for pin in self.keys):
             raise self._untrusted(part)
         return Verdict(part.what, part.key_id, "valid", "pinned key")
@@ -257,20 +269,31 @@ def check_fresh_under(body: KeySetBody, terms: Terms) -> str:
     return f"version {body.version}"
 
 
-def _verdict(what: str, entry: KeyEntry, dated: Instant | None) -> Verdict:
-    """Section 9.4, without outside evidence: nothing under a revoked key is proven."""
+def _verdict(what: str, entry: KeyEntry, dated: Instant | None, witness: Witness) -> Verdict:
+    """Section 9.4: a revoked key's signature is proven by evidence from before the key was
+    distrusted, and by nothing else. Later evidence changes nothing."""
 
     def invalid(reason: str) -> Verdict:
         return Verdict(what, entry.key_id, "invalid", reason)
+
+    def by_evidence(limit: Instant, reason: str) -> Verdict:
+        if found := witness.before(limit):
+            return Verdict(what, entry.key_id, "proven", _proven(found, reason), found)
+        return Verdict(what, entry.key_id, "unproven", f"{reason}, and {witness.why_not()}")
 
     if entry.usage != "registry":
         return invalid(f"a {entry.usage} key signs no documents")
     if entry.status == "announced":
         return invalid("the key is announced and not yet active")
+    cutoff = entry.compromised_since or entry.valid_from
     if dated is None:
-        if entry.status in ("retired", "revoked"):
-            reason = f"the key is {entry.status}, and the signature covers no time"
-            return Verdict(what, entry.key_id, "unproven", reason)
+        if entry.status == "revoked":
+            since = f"the key is revoked and distrusted since {cutoff.seconds}"
+            return by_evidence(cutoff, f"{since}; the signature covers no time")
+        if entry.status == "retired" and entry.retired_at is not None:
+            return by_evidence(
+                entry.retired_at, "the key is retired, and the signature covers no time"
+            )
         return Verdict(what, entry.key_id, "valid", f"the key is {entry.status}")
     if dated < entry.valid_from:
         return invalid(f"dated before the key was valid from {entry.valid_from.seconds}")
@@ -278,16 +301,17 @@ def _verdict(what: str, entry: KeyEntry, dated: Instant | None) -> Verdict:
         return invalid(f"dated after the key was retired at {entry.retired_at.seconds}")
     if entry.status != "revoked":
         return Verdict(what, entry.key_id, "valid", f"the key is {entry.status}")
-    cutoff = entry.compromised_since or entry.valid_from
     if dated >= cutoff:
         return invalid(f"the key is distrusted since {cutoff.seconds}")
-    return Verdict(
-        what,
-        entry.key_id,
-        "unproven",
+    return by_evidence(
+        cutoff,
         f"the key is revoked and distrusted since {cutoff.seconds}; that the signature is older "
-        "is its own word, and there is no outside evidence",
+        "is its own word",
     )
+
+
+def _proven(found: Evidence, reason: str) -> str:
+    return f"{found.authority} saw it before {found.before.seconds}: {reason}"
 
 
 def _newest(keysets: Sequence[KeySet]) -> KeySet | None:
@@ -350,12 +374,27 @@ class Trusting:
 
     def trusted_keys(self) -> str:
         """Every signature is by a key a pin leads to."""
-        self.verdicts += [self.trusted.judge(part) for part in self.parts]
+        self.verdicts += [self.judge(part) for part in self.parts]
         return ", ".join(sorted({verdict.key_id for verdict in self.verdicts}))
 
-    def verdict_each(self) -> None:
+    def judge(self, part: SignedPart) -> Verdict:
+        """The verdict on one signature, with what outside evidence there is."""
+        timestamps = self.terms.timestamps
+        if not timestamps.findings:
+            return self.trusted.judge(part)
+        documents = (*map(sha256_of, part.held_in), *self.whole)
+        return self.trusted.judge(part, timestamps.about(documents, part.message.hex()))
+
+    @property
+    def whole(self) -> tuple[str, ...]:
+        """The digest of the document that holds every part, where there is such a one."""
+        return ()
+
+    def verdict_each(self) -> str:
         """Each signature is valid or proven under the key set."""
         require_verdicts(self.verdicts)
+        proven = [each for each in self.verdicts if each.verdict == "proven"]
+        return f"{counted(len(proven), 'signature')} proven by outside evidence" if proven else ""
 
     def expected_registry(self) -> None:
         """The registry is the one that was asked for."""

@@ -133,6 +133,7 @@ def test_json_has_every_check_in_order(pith: Pith, seed: Path, tmp_path: Path) -
         "checks",
         "verdicts",
         "proven",
+        "timestamps",
     }
     assert (good["kind"], good["subject"]) == ("bundle", SEED_NUMBER)
     assert (good["registry"], good["ok"]) == ("pith.science", True)
