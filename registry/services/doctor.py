@@ -12,7 +12,7 @@ from registry.services.desk import Desk
 from registry.services.keys import key_status
 from registry.signing.proof import prove_key
 from registry.signing.signer import KeyStore
-from registry.store.store import KeyRow
+from registry.store.rows import KeyRow
 
 
 @dataclass(frozen=True, slots=True)
