@@ -14,8 +14,8 @@ from typing import Final, Protocol, Self, TypeAlias
 from registry.errors import MalformedError, MismatchError, shown
 from registry.protocol import schema
 from registry.protocol.canonical import Json, JsonObject, canonical
-from registry.protocol.event_types import check_anchor
 from registry.protocol.instant import Instant
+from registry.protocol.payloads import check_anchor
 from registry.protocol.strict_json import LARGE, read_json
 
 CHECKPOINT_TYPE: Final = "pith_checkpoint"
