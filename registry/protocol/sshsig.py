@@ -186,6 +186,10 @@ class SshSignature:
                 code="sshsig.namespace",
                 hint=f"sign it with: ssh-keygen -Y sign -n {namespace} -f KEY FILE",
             )
-        names = _string(namespace.encode()) + _string(b"") + _string(self.hash.encode())
-        hashed = _HASHES[self.hash.encode()](message)
-        self.key.verify(_MAGIC + names + _string(hashed), self.raw)
+        self.key.verify(sshsig_message(message, namespace, self.hash), self.raw)
+
+
+def sshsig_message(message: bytes, namespace: str, hash_name: str) -> bytes:
+    """What ``ssh-keygen -Y sign`` signs over a file (PROTOCOL.sshsig section 4)."""
+    names = _string(namespace.encode()) + _string(b"") + _string(hash_name.encode())
+    return _MAGIC + names + _string(_HASHES[hash_name.encode()](message))

@@ -20,6 +20,8 @@ from registry.protocol.keyset_rules import verify_keyset
 from registry.protocol.receipt import Receipt, receipt_message, verify_receipt
 from registry.protocol.record import Record
 from registry.protocol.strict_json import LARGE, read_json
+from registry.protocol.transcript import Transcript, TranscriptBody, transcript_message
+from registry.protocol.transcript_rules import check_steps
 from registry.protocol.trust import KeyPin, Terms
 from registry.signing.signer import Signer
 
@@ -137,6 +139,28 @@ def sign_keyset(signers: Sequence[Signer], body: KeySetBody) -> KeySet:
     )
     verify_keyset(keyset)
     return keyset
+
+
+def sign_transcript(signers: Sequence[Signer], body: TranscriptBody) -> Transcript:
+    """Sign a transcript with each of *signers*, and verify what they made.
+
+    Raises what the rules of its steps raise, and KeyUnavailableError when a signer fails.
+    """
+    _require(body, TranscriptBody)
+    again = TranscriptBody.from_json(read_json(canonical(body.to_json())).value)
+    check_steps(again)
+    message = transcript_message(again)
+    if len(message) == _DIGEST_LENGTH:
+        raise MalformedError("a prefixed message of 32 bytes", code="signing.length")
+    made = Transcript(
+        again,
+        tuple(
+            KeySetSignature(s.key_id, s.public_key.fingerprint, s._sign(message)) for s in signers
+        ),
+    )
+    for signer, signature in zip(signers, made.signatures, strict=True):
+        signer.public_key.verify(message, signature.raw)
+    return Transcript.from_json(made.to_json())
 
 
 def _require(document: object, kind: type) -> None:
