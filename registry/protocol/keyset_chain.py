@@ -6,7 +6,7 @@ from typing import Final, Literal, TypeAlias
 
 from registry.errors import ConflictError, MismatchError, VerificationError
 from registry.protocol.keyset import KeyEntry, KeySet, KeySetBody
-from registry.protocol.keyset_rules import check_possession, verify_keyset
+from registry.protocol.keyset_rules import check_body, check_possession, verify_keyset
 
 Act: TypeAlias = Literal["first", "routine", "first recovery keys", "recovery"]
 """What brought a version about: `routine` by the active key, `recovery` by the threshold."""
@@ -95,6 +95,16 @@ def verify_successor(old: KeySet, new: KeySet) -> Act:
     _check_status(pairs)
     check_possession(new, old.body)
     return _act(old, new, pairs)
+
+
+def check_next(old: KeySetBody, new: KeySetBody) -> None:
+    """Check of an unsigned version all that does not depend on its signatures: its own
+    rules, and that no key is lost, changed or moved back after *old*."""
+    check_body(new)
+    _check_place(old, new)
+    pairs = _entries(old, new)
+    _check_unchanged(pairs)
+    _check_status(pairs)
 
 
 @dataclass(frozen=True, slots=True)

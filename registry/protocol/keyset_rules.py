@@ -148,12 +148,17 @@ def check_fresh(body: KeySetBody, at: Instant, max_ahead: int = MAX_AHEAD_SECOND
         )
 
 
+def check_body(body: KeySetBody) -> None:
+    """Check everything about a set but its signatures; raises the first failure."""
+    for check in (check_keys, check_threshold, check_life, check_chain):
+        check(body)
+
+
 def verify_keyset(keyset: KeySet) -> None:
     """Check everything a set can be checked for by itself; raises the first failure.
 
     Whether it follows its predecessor, is pinned, or is fresh is asked elsewhere.
     """
-    for check in (check_keys, check_threshold, check_life, check_chain):
-        check(keyset.body)
+    check_body(keyset.body)
     check_signatures(keyset)
     check_possession(keyset)

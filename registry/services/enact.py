@@ -8,6 +8,7 @@ from registry.protocol.keyset import KeyEntry, KeySet, KeySetBody
 from registry.protocol.keyset_acts import active_entry, possessors
 from registry.protocol.keyset_chain import verify_successor
 from registry.protocol.keyset_rules import check_fresh
+from registry.protocol.transcript import Transcript
 from registry.services.desk import Desk
 from registry.signing.documents import sign_keyset
 from registry.signing.signer import Signer
@@ -26,14 +27,23 @@ def enact(
     return keep(desk, sign_keyset(signers, body), act=act, reason=reason, at=at)
 
 
-def keep(desk: Desk, keyset: KeySet, *, act: str, reason: str, at: Instant) -> KeySet:
-    """Take a signed version that follows the newest, wherever it was signed."""
+def keep(
+    desk: Desk,
+    keyset: KeySet,
+    *,
+    act: str,
+    reason: str,
+    at: Instant,
+    transcripts: Sequence[Transcript] = (),
+) -> KeySet:
+    """Take a signed version that follows the newest, wherever it was signed, with the
+    transcripts of its ceremony."""
     old = desk.keyset()
     verify_successor(old, keyset)
     check_fresh(keyset.body, at, desk.config.max_ahead)
     signed_by = ", ".join(signature.key_id for signature in keyset.signatures)
     line = ActRow(f"{act}: key set version {keyset.body.version}", signed_by, reason, at)
-    desk.store.replace_keyset(keyset, old=old.body, act=line)
+    desk.store.replace_keyset(keyset, old=old.body, act=line, transcripts=transcripts)
     return keyset
 
 
@@ -64,7 +74,7 @@ def recovery_signers(desk: Desk, new: KeySetBody) -> list[Signer]:
             break
         if all(signer.key_id != entry.key_id for signer in signers):
             try:
-                signers.append(_open(desk, entry))
+                signers.append(open_signer(desk, entry))
             except KeyUnavailableError as error:
                 missing.append(f"{entry.key_id}: {error.message}")
     if not _enough(old, new, {signer.key_id for signer in signers}):
@@ -97,10 +107,11 @@ def _enough(old: KeySetBody, new: KeySetBody, signed: set[str]) -> bool:
 
 
 def _opened(desk: Desk, entries: Iterable[KeyEntry]) -> Iterator[Signer]:
-    return (_open(desk, entry) for entry in dict.fromkeys(entries))
+    return (open_signer(desk, entry) for entry in dict.fromkeys(entries))
 
 
-def _open(desk: Desk, entry: KeyEntry) -> Signer:
+def open_signer(desk: Desk, entry: KeyEntry) -> Signer:
+    """The signer of one key of the key set, opened where this registry noted it."""
     row = desk.find_key(entry.key_id)
     if row is None or entry.object is None:
         raise KeyUnavailableError(

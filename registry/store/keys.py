@@ -1,17 +1,20 @@
 """Where this registry's keys are, and its key sets."""
 
+from collections.abc import Sequence
+
 from registry.errors import ConflictError
 from registry.protocol.canonical import canonical
 from registry.protocol.instant import Instant
 from registry.protocol.keys import PublicKey
 from registry.protocol.keyset import KeySet, KeySetBody
+from registry.protocol.transcript import Transcript
 from registry.store import sql
 from registry.store.base import held
-from registry.store.journal import Journal
+from registry.store.ceremonies import Ceremonies
 from registry.store.rows import ActRow, KeyRow, SignatureRow
 
 
-class Keys(Journal):
+class Keys(Ceremonies):
     """Keys and key sets."""
 
     def add_key(self, key: KeyRow) -> bool:
@@ -61,9 +64,17 @@ class Keys(Journal):
         self._journal_keyset(keyset)
         return new
 
-    def replace_keyset(self, keyset: KeySet, *, old: KeySetBody, act: ActRow) -> None:
-        """Make *keyset* the newest after *old*, with its journal lines and the act, or change
-        nothing: ConflictError ``keyset.moved`` when *old* is no longer the newest."""
+    def replace_keyset(
+        self,
+        keyset: KeySet,
+        *,
+        old: KeySetBody,
+        act: ActRow,
+        transcripts: Sequence[Transcript] = (),
+    ) -> None:
+        """Make *keyset* the newest after *old*, with its journal lines, the act and the
+        *transcripts* of its ceremony, or change nothing: ConflictError ``keyset.moved``
+        when *old* is no longer the newest, ``transcript.moved`` when they do not follow."""
         body = keyset.body
         values = {
             "version": body.version,
@@ -81,6 +92,8 @@ class Keys(Journal):
                 )
             self._journal_keyset(keyset)
             self._act(act)
+            for transcript in transcripts:
+                self._insert_transcript(transcript)
 
     def _journal_keyset(self, keyset: KeySet) -> None:
         body = keyset.body

@@ -40,8 +40,8 @@ class KeyRow:
 class SignatureRow:
     """One line of the journal: a signature that was made.
 
-    ``kind`` is receipt, event, bundle or keyset; ``digest`` the 32 bytes that
-    were signed (of a key set, SHA-256 of what was signed).
+    ``kind`` is receipt, event, bundle, keyset or transcript; ``digest`` the 32 bytes
+    that were signed (of a key set and a transcript, SHA-256 of what was signed).
     """
 
     key_id: str

@@ -86,6 +86,19 @@ NEXT_KEYSET: Final = (
 KEYSETS: Final = "SELECT body FROM keysets ORDER BY version"
 NEWEST_KEYSET: Final = "SELECT body FROM keysets ORDER BY version DESC LIMIT 1"
 
+ADD_CEREMONY: Final = (
+    "INSERT INTO ceremonies (nonce, asked_sha256, to_sha256, at) "
+    "VALUES (:nonce, :asked_sha256, :to_sha256, :at) ON CONFLICT DO NOTHING RETURNING nonce"
+)
+CEREMONY: Final = "SELECT asked_sha256 FROM ceremonies WHERE nonce = :nonce"
+# The transcript before is compared inside the INSERT, none being no bytes.
+ADD_TRANSCRIPT: Final = (
+    "INSERT INTO transcripts (sha256, body) SELECT :sha256, :body WHERE "
+    "COALESCE((SELECT sha256 FROM transcripts ORDER BY seq DESC LIMIT 1), :none) = :prev "
+    "RETURNING seq"
+)
+TRANSCRIPTS: Final = "SELECT body FROM transcripts ORDER BY seq"
+
 ADD_KEY: Final = (
     "INSERT INTO keys (key_id, public_key, usage, uri, created_at) "
     "VALUES (:key_id, :public_key, :usage, :uri, :created_at) "
@@ -120,12 +133,15 @@ _DOCUMENTS: Final = (
     "UNION ALL SELECT 'receipt', r.digest FROM records r WHERE EXISTS "
     "(SELECT 1 FROM heads h WHERE h.subject = r.suffix) "
     "UNION ALL SELECT 'bundle', sha256 FROM bundles "
-    "UNION ALL SELECT 'keyset', sha256 FROM keysets"
+    "UNION ALL SELECT 'keyset', sha256 FROM keysets "
+    "UNION ALL SELECT 'transcript', sha256 FROM transcripts"
 )
 UNJOURNALED: Final = (
     f"SELECT d.kind, d.digest FROM ({_DOCUMENTS}) d WHERE NOT EXISTS "  # noqa: S608 - constant
     "(SELECT 1 FROM signatures s WHERE s.kind = d.kind AND s.digest = d.digest)"
 )
+# What a ceremony proposes is signed before it is a version of the key set.
 UNDOCUMENTED: Final = (
-    f"SELECT s.kind, s.digest FROM signatures s WHERE (s.kind, s.digest) NOT IN ({_DOCUMENTS})"  # noqa: S608
+    f"SELECT s.kind, s.digest FROM signatures s WHERE (s.kind, s.digest) NOT IN ({_DOCUMENTS} "  # noqa: S608
+    "UNION ALL SELECT 'keyset', to_sha256 FROM ceremonies)"
 )

@@ -62,6 +62,22 @@ CREATE TABLE keysets (
     body    BLOB NOT NULL
 );
 
+-- What was signed for in ceremonies, by nonce: asked_sha256 is the digest of the whole
+-- request, to_sha256 that of the key set it proposes.
+CREATE TABLE ceremonies (
+    nonce        TEXT PRIMARY KEY,
+    asked_sha256 BLOB NOT NULL,
+    to_sha256    BLOB NOT NULL,
+    at           INTEGER NOT NULL
+) WITHOUT ROWID;
+
+-- Each names the one before it; the newest says whose approvals the next ceremony wants.
+CREATE TABLE transcripts (
+    seq    INTEGER PRIMARY KEY,
+    sha256 BLOB NOT NULL UNIQUE,
+    body   BLOB NOT NULL
+);
+
 -- Where this registry's private keys are. Whether a key may sign is the key
 -- set's to say; which one signs here is `signing`, moved by compare-and-swap.
 CREATE TABLE keys (
