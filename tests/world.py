@@ -548,7 +548,7 @@ def terms(*pins: Pin, when: Instant = NOW, **more: Any) -> Terms:
 # -- vectors -------------------------------------------------------------------
 
 FOLDER: Final = Path(__file__).parent / "vectors"
-KINDS: Final = ("receipt", "event", "merge", "bundle", "keyset", "transcript")
+KINDS: Final = ("receipt", "event", "merge", "bundle", "keyset", "signers", "transcript")
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,9 @@ def verify(
     context: typer.Context,
     file: Annotated[
         str,
-        typer.Argument(metavar="FILE", help="A bundle, event, key set or receipt, - for stdin."),
+        typer.Argument(
+            metavar="FILE", help="A bundle, event, key set, signers list, receipt; - stdin."
+        ),
     ],
     pin: Annotated[
         list[str] | None,

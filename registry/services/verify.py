@@ -9,12 +9,13 @@ from registry.protocol.document_checks import (
     examine_keyset_document,
     examine_receipt_document,
 )
+from registry.protocol.signers_checks import examine_signers_document
 from registry.protocol.strict_json import LARGE, read_json
 from registry.protocol.trust import Terms
 
 
 def examine(data: bytes, terms: Terms, record: bytes | None = None) -> Report:
-    """Examine a bundle, event, key set, or (with its *record*) a receipt.
+    """Examine a bundle, event, key set, signers list, or (with its *record*) a receipt.
 
     The kind is read from the document. Bytes that are no JSON object, or none
     of these kinds, give a report whose one check fails.
@@ -40,6 +41,8 @@ def examine(data: bytes, terms: Terms, record: bytes | None = None) -> Report:
         return examine_event_document(data, terms)
     if kind == "key set":
         return examine_keyset_document(data, terms)
+    if kind == "signers list":
+        return examine_signers_document(data, terms)
     return examine_receipt_document(data, record or b"", terms)
 
 
@@ -48,11 +51,12 @@ def _kind(value: JsonObject) -> str:
         ("bundle_type", "bundle"),
         ("event_type", "event"),
         ("keyset_type", "key set"),
+        ("signers_type", "signers list"),
         ("receipt_version", "receipt"),
     ):
         if member in value:
             return kind
-    hint = "known are bundles, events, key sets and receipts"
+    hint = "known are bundles, events, key sets, signers lists and receipts"
     if "state_type" in value:
         hint = "a state is not signed: verify the bundle it stands in"
     elif "pin_type" in value:

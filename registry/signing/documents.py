@@ -7,18 +7,28 @@ strangers use. Nothing signs bytes or a digest given by a caller.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from registry.errors import KeyUnavailableError, MalformedError, MismatchError
 from registry.protocol.bundle import Bundle, BundleBody, bundle_message
 from registry.protocol.bundle_checks import examine_bundle
 from registry.protocol.canonical import canonical
-from registry.protocol.event import Event, EventBody, Signature, event_message
+from registry.protocol.event import Event, EventBody, Signature, SignerRef, event_message
 from registry.protocol.event_checks import examine_event
 from registry.protocol.instant import Instant
+from registry.protocol.keys import KeyObject
 from registry.protocol.keyset import KeySet, KeySetBody, KeySetSignature, keyset_message
 from registry.protocol.keyset_rules import verify_keyset
 from registry.protocol.receipt import Receipt, receipt_message, verify_receipt
 from registry.protocol.record import Record
+from registry.protocol.signers import (
+    Enrolment,
+    Signers,
+    SignersBody,
+    enrolment_message,
+    signers_message,
+)
+from registry.protocol.signers_chain import verify_enrolment, verify_signers
 from registry.protocol.strict_json import LARGE, read_json
 from registry.protocol.transcript import Transcript, TranscriptBody, transcript_message
 from registry.protocol.transcript_rules import check_steps
@@ -161,6 +171,43 @@ def sign_transcript(signers: Sequence[Signer], body: TranscriptBody) -> Transcri
     for signer, signature in zip(signers, made.signatures, strict=True):
         signer.public_key.verify(message, signature.raw)
     return Transcript.from_json(made.to_json())
+
+
+def sign_signers(signer: Signer, body: SignersBody) -> Signers:
+    """Sign a list of third parties as its registry, and verify it whole."""
+    _require(body, SignersBody)
+    again = SignersBody.from_json(read_json(canonical(body.to_json()), LARGE).value)
+    signature = signer._sign(_prefixed(signers_message(again)))
+    fingerprint = signer.public_key.fingerprint
+    signers = Signers(again, KeySetSignature(signer.key_id, fingerprint, signature))
+    ref = SignerRef.of_registry(again.registry, signer.key_id, signer.public_key)
+    verify_signers(signers, {ref: signer.public_key})
+    return signers
+
+
+def sign_enrolment(signer: Signer, key: KeyObject, *, registry: str) -> Enrolment:
+    """Prove to *registry* that the party that *key* names holds the key.
+
+    Raises MismatchError ``signing.signer`` when *key* is not the signer's, and
+    MalformedError when it names no party.
+    """
+    _require(key, KeyObject)
+    if (key.key_id, key.key) != (signer.key_id, signer.public_key):
+        raise MismatchError(
+            f"the enrolment is of key {key.key_id}, the signer is {signer.key_id}",
+            code="signing.signer",
+        )
+    unsigned = Enrolment.parse(canonical(Enrolment(registry, key, bytes(64)).to_json()))
+    message = _prefixed(enrolment_message(unsigned.registry, unsigned.key))
+    enrolment = replace(unsigned, proof=signer._sign(message))
+    verify_enrolment(enrolment)
+    return enrolment
+
+
+def _prefixed(message: bytes) -> bytes:
+    if len(message) == _DIGEST_LENGTH:
+        raise MalformedError("a prefixed message of 32 bytes", code="signing.length")
+    return message
 
 
 def _require(document: object, kind: type) -> None:
