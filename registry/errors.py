@@ -88,6 +88,10 @@ class StoreError(PithError):
     """The database or the disk is unreachable, full or damaged."""
 
 
+class UnreachableError(StoreError):
+    """A service outside that was asked for something gave no answer, or no usable one."""
+
+
 _HIDDEN = (
     "\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\ud800-\udfff\ufdd0-\ufdef\U000e0000-\U000e0fff"
