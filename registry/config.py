@@ -22,6 +22,7 @@ WARN_BEFORE: Final = (30 * 86_400, 7 * 86_400, 86_400)
 PINS: Final = ("pith.science",)
 MAX_AHEAD: Final = 600
 MINT_BATCH: Final = 1000
+TSA_TIMEOUT: Final = 10
 
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _DURATION: Final = re.compile("([0-9]{1,6})([smhd])", re.ASCII)
@@ -29,7 +30,22 @@ _SECRET_NAME: Final = re.compile("password|passwd|secret|seed|private|token|^pin
 _SECRET_URL: Final = re.compile("://[^@]*:[^@]*@|password *=|passwd *=|secret *=", re.IGNORECASE)
 _PASSPHRASE: Final = re.compile("credential:.+|file:/.+|prompt:")
 _STORE: Final = re.compile("sqlite:(?!//)[^?#\x00-\x1f]+")
+_TSA_URL: Final = re.compile(
+    r"(?:https://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])|http://(?:127\.0\.0\.1|localhost|\[::1\]))"
+    r"(?::[1-9][0-9]{0,4})?(?:/[A-Za-z0-9._~/%+-]*)?(?:\?[A-Za-z0-9._~/%+&=-]*)?",
+    re.ASCII,
+)
 _KEY_PATTERN: Final = re.compile(r"(?:[a-z0-9.-]|\{n\}|\{yyyy\}|\{mm\})+")
+
+
+@dataclass(frozen=True, slots=True)
+class Tsa:
+    """The timestamp authority of a registry: where it answers, if it is asked at all, and
+    the file of its certificates, which is pinned."""
+
+    url: str | None
+    certificate: Path
+    timeout: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +69,7 @@ class Config:
     pins: tuple[str, ...] = PINS
     max_ahead: int = MAX_AHEAD
     mint_batch: int = MINT_BATCH
+    tsa: Tsa | None = None
 
 
 def new_config(
@@ -156,6 +173,7 @@ _KNOWN: Final = {
     "keys": {"id_pattern", "rotate_after", "warn_before"},
     "verify": {"pins", "max_ahead"},
     "mint": {"batch"},
+    "tsa": {"url", "certificate", "timeout"},
 }
 
 
@@ -213,6 +231,14 @@ class _Reader:
             pins=self.take("verify", "pins", PINS, _strings),
             max_ahead=self.take("verify", "max_ahead", MAX_AHEAD, duration),
             mint_batch=self.take("mint", "batch", MINT_BATCH, _batch),
+            tsa=self.tsa(home) if "tsa" in self.document else None,
+        )
+
+    def tsa(self, home: Path) -> Tsa:
+        return Tsa(
+            self.take("tsa", "url", None, _tsa_url) if "url" in self.document["tsa"] else None,
+            self.take("tsa", "certificate", None, lambda v: home / _path(v)),
+            self.take("tsa", "timeout", TSA_TIMEOUT, _tsa_timeout),
         )
 
 
@@ -248,6 +274,29 @@ def _pattern(value: object) -> str:
             code="config.id_pattern",
         )
     return value
+
+
+def _tsa_url(value: object) -> str:
+    if not isinstance(value, str) or _TSA_URL.fullmatch(value) is None:
+        raise MalformedError(
+            f"{shown(value)} is not an https address (or http on this machine itself)",
+            code="config.tsa",
+        )
+    return value
+
+
+def _tsa_timeout(value: object) -> int:
+    seconds = duration(value)
+    if not 1 <= seconds <= 120:
+        raise MalformedError(f"{shown(value)} is not 1s to 120s", code="config.tsa")
+    return seconds
+
+
+def _path(value: object) -> str:
+    path = schema.text(value, "")
+    if not path or "\0" in path:
+        raise MalformedError(f"{shown(value)} is not a path", code="config.path")
+    return path
 
 
 def _strings(value: object) -> tuple[str, ...]:

@@ -73,6 +73,7 @@ def test_the_example_shows_every_setting_and_loads(tmp_path: Path) -> None:
         "keys": {"id_pattern", "rotate_after", "warn_before"},
         "verify": {"pins", "max_ahead"},
         "mint": {"batch"},
+        "tsa": {"url", "certificate", "timeout"},
     }
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from registry.errors import printable
 from registry.protocol.checks import Report, SignedPart
+from registry.protocol.evidence import Evidence
 
 
 def explained(report: Report, checks: list[str]) -> Iterator[str]:
@@ -22,6 +23,10 @@ def explained(report: Report, checks: list[str]) -> Iterator[str]:
     for part in report.signed:
         yield ""
         yield from _part(part)
+    for found in report.timestamps:
+        if isinstance(found, Evidence):
+            yield ""
+            yield from _timestamp(found)
     if not report.ok:
         yield ""
         yield "exit 1  # pith refused this document, for the reasons above"
@@ -38,6 +43,17 @@ def _part(part: SignedPart) -> Iterator[str]:
     yield (
         'openssl pkeyutl -verify -rawin -pubin -inkey "$d/key.pem" '
         '-in "$d/message" -sigfile "$d/signature"'
+    )
+
+
+def _timestamp(found: Evidence) -> Iterator[str]:
+    yield f"# timestamp of {printable(found.authority)}, before {found.before.seconds}; the"
+    yield "# certificates are those that were pinned"
+    yield f"base64 -d >\"$d/token\" <<'END'\n{_b64(found.token)}\nEND"
+    yield f"cat >\"$d/tsa.pem\" <<'END'\n{found.trusted}END"
+    yield (
+        f"openssl ts -verify -digest {found.sha256} -token_in "
+        f'-in "$d/token" -CAfile "$d/tsa.pem" -attime {found.before.micros // 1_000_000}'
     )
 
 

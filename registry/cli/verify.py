@@ -23,14 +23,19 @@ from registry.errors import (
     visible,
 )
 from registry.protocol.checks import Report, counted
+from registry.protocol.evidence import Evidence
 from registry.protocol.number import Reference
 from registry.protocol.trust import KeyPin, KeySetPin, Pin, Terms, parse_pin
+from registry.services.timestamps import load_authority, no_authorities, parse_proofs
 from registry.services.verify import examine
 
 if TYPE_CHECKING:
     from registry.app import App
+    from registry.services.timestamps import Authorities
+    from registry.timestamp.authority import Authority
 
 app = group("Verify what others signed.")
+MAX_SHOWN = 8
 _MARKS = {"ok": "ok     ", "fail": "FAIL   ", "skipped": "skipped"}
 
 
@@ -54,6 +59,23 @@ def verify(
     ] = None,
     record: Annotated[
         str | None, typer.Option("--record", metavar="FILE", help="The record a receipt is of.")
+    ] = None,
+    tsa: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--tsa",
+            metavar="CERT.pem",
+            help="The certificates of a timestamp authority to believe, its root among them, "
+            "instead of the one in the config. May be given again.",
+        ),
+    ] = None,
+    evidence: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--evidence",
+            metavar="FILE",
+            help="Timestamps of this document that came beside it. May be given again.",
+        ),
     ] = None,
     expect: Annotated[
         str | None,
@@ -83,13 +105,14 @@ def verify(
 
     What it is, is read from the document. Trust starts from pins and never from the
     document: those shipped with pith, or the ones you give, and always the key set of
-    your own home. Exits 0 only when every check is ok.
+    your own home. What a revoked key signed is proven by a timestamp from before it was
+    distrusted, of an authority that you pin. Exits 0 only when every check is ok.
     """
     from registry.app import now
 
     if as_json and explain:
         raise UsageError("--json and --explain do not go together", code="usage.together")
-    max_ahead, pins = _pins(context, pin, home)
+    max_ahead, pins, authority = _pins(context, pin, home)
     terms = Terms(
         pins=tuple(pins),
         at=now(),
@@ -99,7 +122,13 @@ def verify(
         accept_expired=accept_expired,
     )
     data = read_bytes(file)
-    report = examine(data, terms, None if record is None else read_bytes(record))
+    report = examine(
+        data,
+        terms,
+        None if record is None else read_bytes(record),
+        proofs=[proof for path in evidence or () for proof in parse_proofs(read_bytes(path))],
+        authorities=_authorities(tsa, authority),
+    )
     if as_json:
         _output.json_line(report.to_json())
     elif explain:
@@ -109,11 +138,31 @@ def verify(
     return _conclude(report, quiet=quiet or as_json)
 
 
+def _authorities(given: list[Path] | None, configured: Path | None) -> "Authorities":
+    """The timestamp authorities of this run: those given, read now, or else the config's,
+    read when there is a timestamp to check."""
+    if given is not None:
+        found = [load_authority(path) for path in given]
+        return lambda: found
+    if configured is None:
+        return no_authorities
+
+    def config_authority() -> "list[Authority]":
+        try:
+            return [load_authority(configured)]
+        except PithError as error:
+            note(f"the config's timestamp authority is not pinned now: {error} [{error.code}]")
+            return []
+
+    return config_authority
+
+
 def _pins(
     context: typer.Context, given: list[str] | None, home: Path | None
-) -> tuple[int, list[Pin]]:
+) -> tuple[int, list[Pin], Path | None]:
     """The pins of this run: those given or else the configured shipped ones, and the
-    key set of the home, where there is one."""
+    key set of the home, where there is one; and the certificate of the home's TSA."""
+    authority: Path | None = None
     app_ = the_app(context, home)
     shipped = {name: parse_pin(data, "shipped") for name, data in shipped_pins().items()}
     try:
@@ -124,12 +173,13 @@ def _pins(
         names, max_ahead, own = tuple(shipped), 600, []
     else:
         names, max_ahead = config.pins, config.max_ahead
+        authority = None if config.tsa is None else config.tsa.certificate
         own = _own(app_, required=home is not None)
     if given is None:
         chosen = [shipped.get(name) or _pin_file(str(app_.home / name)) for name in names]
     else:
         chosen = [shipped.get(text) or _pin(text) for text in given]
-    return max_ahead, [*chosen, *own]
+    return max_ahead, [*chosen, *own], authority
 
 
 def _own(app_: "App", *, required: bool) -> list[Pin]:
@@ -169,6 +219,27 @@ def _checks(report: Report) -> list[str]:
         rows.append(row.rstrip())
         if check.hint:
             rows.append(f"         hint: {visible(check.hint)}")
+    return rows + _outside(report)
+
+
+def _outside(report: Report) -> list[str]:
+    """What timestamps proved, and those that proved nothing; nothing of timestamps that
+    nobody pins an authority for, where none is needed."""
+    if report.ok and not any(isinstance(found, Evidence) for found in report.timestamps):
+        return []
+    rows = [
+        f"{verdict.verdict}  {verdict.what}: {visible(verdict.reason)}"
+        for verdict in report.verdicts
+        if verdict.verdict != "valid"
+    ]
+    for found in report.timestamps[:MAX_SHOWN]:
+        if isinstance(found, Evidence):
+            said = f"of {visible(found.authority)}, before {found.before.seconds}"
+        else:
+            said = f"counts for nothing: {visible(found.reason)} [{found.code}]"
+        rows.append(f"timestamp of {found.sha256[:16]}…: {said}")
+    if len(report.timestamps) > MAX_SHOWN:
+        rows.append(f"… and {counted(len(report.timestamps) - MAX_SHOWN, 'timestamp')} more")
     return rows
 
 

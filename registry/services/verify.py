@@ -1,5 +1,8 @@
 """Verify: find out what a document is and run all its checks. Needs no home and no socket."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from registry.errors import MalformedError, PithError, UsageError, shown
 from registry.protocol.bundle_checks import examine_bundle
 from registry.protocol.canonical import JsonObject
@@ -9,16 +12,26 @@ from registry.protocol.document_checks import (
     examine_keyset_document,
     examine_receipt_document,
 )
+from registry.protocol.evidence import Proof
 from registry.protocol.signers_checks import examine_signers_document
 from registry.protocol.strict_json import LARGE, read_json
 from registry.protocol.trust import Terms
+from registry.services.timestamps import Authorities, gather, no_authorities
 
 
-def examine(data: bytes, terms: Terms, record: bytes | None = None) -> Report:
+def examine(
+    data: bytes,
+    terms: Terms,
+    record: bytes | None = None,
+    *,
+    proofs: Sequence[Proof] = (),
+    authorities: Authorities = no_authorities,
+) -> Report:
     """Examine a bundle, event, key set, signers list, or (with its *record*) a receipt.
 
     The kind is read from the document. Bytes that are no JSON object, or none
-    of these kinds, give a report whose one check fails.
+    of these kinds, give a report whose one check fails. The timestamps in *proofs* and in
+    the document count as far as a pinned one of *authorities* made them.
     """
     try:
         document = read_json(data, LARGE)
@@ -35,6 +48,7 @@ def examine(data: bytes, terms: Terms, record: bytes | None = None) -> Report:
         return _refused(error)
     if record is not None and kind != "receipt":
         raise UsageError(f"--record goes with a receipt, this is a {kind}", code="verify.record")
+    terms = replace(terms, timestamps=gather(document.value, proofs, authorities))
     if kind == "bundle":
         return examine_bundle(data, terms, document)
     if kind == "event":
@@ -61,6 +75,8 @@ def _kind(value: JsonObject) -> str:
         hint = "a state is not signed: verify the bundle it stands in"
     elif "pin_type" in value:
         hint = "this is a pin: give it as --pin and verify something else"
+    elif "proof_type" in value:
+        hint = "this is a timestamp: give it as --evidence and verify what it is of"
     elif value.keys() >= {"source", "metadata"}:
         hint = "this is a record, which nobody signs: `pith number` names it"
     raise MalformedError(
