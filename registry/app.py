@@ -11,7 +11,7 @@ from typing import Final
 import platformdirs
 
 from registry.config import Config, load_config
-from registry.errors import ConfigError
+from registry.errors import ConfigError, UsageError
 from registry.protocol.instant import Instant
 from registry.services.desk import Desk
 from registry.signing.location import open_key_store, parse_location
@@ -75,6 +75,21 @@ class App:
             registry=config.registry_id,
             home=self.home,
             passphrase=self._passphrase(config.passphrase),
+        )
+
+    def party_store(self, uri: str, registry: str, passphrase: str | None) -> KeyStore:
+        """The key store at a URI, for the keys with which somebody speaks at *registry*
+        who is not the registry, and has no home."""
+        location = parse_location(uri)
+        if str(location) == "file:":
+            raise UsageError(
+                "without a home file: is nowhere",
+                code="usage.signer",
+                hint="give the folder of your key: file:/absolute/folder",
+            )
+        guard_memory()
+        return open_key_store(
+            location, registry=registry, home=self.home, passphrase=self._passphrase(passphrase)
         )
 
     def _passphrase(self, source: str | None) -> Passphrase | None:

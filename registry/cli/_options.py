@@ -36,6 +36,22 @@ PastRotation: TypeAlias = Annotated[
     ),
 ]
 Yes: TypeAlias = Annotated[bool, typer.Option("--yes", help="Do not ask for the word to be typed.")]
+PartySigner: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        "--signer",
+        metavar="URI",
+        help="Where your key is: keyring:, file:/folder, ssh-agent:… or pkcs11:…",
+    ),
+]
+PassphraseSource: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--passphrase",
+        metavar="SOURCE",
+        help="For file: where the passphrase comes from: credential:NAME, file:/path, prompt:.",
+    ),
+]
 Output: TypeAlias = Annotated[
     Path | None, typer.Option("--output", "-o", help="Write to this file instead of stdout.")
 ]

@@ -1,8 +1,10 @@
 """Audit: does the journal of signatures agree with the store, and with what is seen outside."""
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from registry.protocol.canonical import JsonObject
 from registry.protocol.instant import Instant
@@ -10,6 +12,9 @@ from registry.protocol.trust import KeySetPin, Terms
 from registry.services.desk import Desk
 from registry.services.verify import examine
 from registry.store.rows import ActRow
+
+_KINDS: Final = {"key set": "keyset", "signers list": "signers"}
+_BARE: Final = ("receipt", "event", "bundle")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,8 @@ def _unknown(desk: Desk, where: str, data: bytes, at: Instant) -> Iterable[Unkno
     ours = {row.public_key for row in desk.store.list_keys()}
     for part in report.signed:
         part.key.verify(part.message, part.signature)
-        kind = part.what.split()[0]
-        if part.key in ours and not desk.store.has_signature(kind, part.message):
-            yield Unknown(where, part.what, part.key_id, part.message.hex())
+        kind = _KINDS.get(report.kind, part.what.split()[0])
+        # What has a prefix is in the journal by the digest of what was signed.
+        digest = part.message if kind in _BARE else hashlib.sha256(part.message).digest()
+        if part.key in ours and not desk.store.has_signature(kind, digest):
+            yield Unknown(where, part.what, part.key_id, digest.hex())

@@ -2,8 +2,9 @@
 
 from registry.errors import StoreError
 from registry.protocol.bundle import Bundle, bundle_body, source_aliases
-from registry.protocol.bundle_checks import examine_bundle
+from registry.protocol.bundle_checks import bindings_of, examine_bundle
 from registry.protocol.canonical import JsonObject
+from registry.protocol.event_checks import receipt_signer
 from registry.protocol.event_types import RECORD_CREATED
 from registry.protocol.instant import Instant
 from registry.protocol.keys import KeyObject
@@ -62,13 +63,13 @@ def _aliases(record: Record, graph: Merged) -> list[JsonObject]:
 
 def _keys_needed(desk: Desk, graph: Merged, signer: Signer) -> list[KeyObject]:
     """The key objects that the events, their receipts and the bundle are checked with."""
-    needed = {signer.key_id}
+    needed = {desk.signer_ref(signer)}
     for event in graph.events:
-        needed.add(event.body.signer.key_id)
+        needed.add(event.body.signer)
         if event.body.event_type == RECORD_CREATED:
-            needed.add(Receipt.from_json(event.body.payload["receipt"]).key_id)
-    return [
-        entry.object
-        for entry in desk.keyset().body.entries
-        if entry.object is not None and entry.key_id in needed
-    ]
+            needed.add(receipt_signer(event, Receipt.from_json(event.body.payload["receipt"])))
+    own = [entry.object for entry in desk.keyset().body.entries if entry.object is not None]
+    signers = desk.store.find_signers()
+    parties = [entry.key for entry in signers.body.entries] if signers is not None else []
+    refs = bindings_of((*own, *parties), desk.registry)
+    return [key for key, ref in zip((*own, *parties), refs, strict=True) if ref in needed]

@@ -48,6 +48,15 @@ class Desk:
         return found
 
     def bindings(self) -> Bindings:
+        """Which keys have ever spoken for this registry, or were enrolled at it."""
+        return {**self.own_bindings(), **self.party_bindings()}
+
+    def party_bindings(self) -> Bindings:
+        """Which keys of third parties were ever enrolled."""
+        signers = self.store.find_signers()
+        return {} if signers is None else signers.body.bindings
+
+    def own_bindings(self) -> Bindings:
         """Which keys have ever spoken for this registry."""
         return {
             SignerRef.of_registry(self.registry, entry.key_id, entry.object.key): entry.object.key

@@ -86,6 +86,14 @@ NEXT_KEYSET: Final = (
 KEYSETS: Final = "SELECT body FROM keysets ORDER BY version"
 NEWEST_KEYSET: Final = "SELECT body FROM keysets ORDER BY version DESC LIMIT 1"
 
+# The version before is compared inside the INSERT: of two enrolments at once one wins.
+ADD_SIGNERS: Final = (
+    "INSERT INTO signers (version, sha256, body) SELECT :version, :sha256, :body "
+    "WHERE (SELECT coalesce(max(version), 0) FROM signers) = :old "
+    "ON CONFLICT DO NOTHING RETURNING version"
+)
+NEWEST_SIGNERS: Final = "SELECT body FROM signers ORDER BY version DESC LIMIT 1"
+
 ADD_CEREMONY: Final = (
     "INSERT INTO ceremonies (nonce, asked_sha256, to_sha256, at) "
     "VALUES (:nonce, :asked_sha256, :to_sha256, :at) ON CONFLICT DO NOTHING RETURNING nonce"
@@ -134,6 +142,7 @@ _DOCUMENTS: Final = (
     "(SELECT 1 FROM heads h WHERE h.subject = r.suffix) "
     "UNION ALL SELECT 'bundle', sha256 FROM bundles "
     "UNION ALL SELECT 'keyset', sha256 FROM keysets "
+    "UNION ALL SELECT 'signers', sha256 FROM signers "
     "UNION ALL SELECT 'transcript', sha256 FROM transcripts"
 )
 UNJOURNALED: Final = (

@@ -12,9 +12,12 @@ import typer
 
 from registry import data
 from registry.cli.main import app
-from tests.cli.lab import copied, environment, lines_of, process, record
+from registry.protocol.canonical import canonical
+from registry.signing.documents import sign_enrolment
+from tests.cli.lab import REGISTRY, copied, environment, lines_of, process, record
 from tests.parts import ROOT, needs
 from tests.signing.bus import Session
+from tests.world import AUTHOR
 
 
 def commands(command: Any = None, name: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -48,6 +51,7 @@ def test_every_command_of_the_issue_is_there() -> None:
     assert set(ALL) == {
         *("init", "demo", "mint", "number", "verify", "doctor"),
         *("record build", "record list", "record show"),
+        *("party request", "party enroll", "party list", "party retire"),
         *("receipt show", "receipt list", "receipt export"),
         *("event add graph-snapshot", "event list", "event show"),
         *(
@@ -92,6 +96,10 @@ def _place(stocked_home: Path, tmp_path: Path) -> Path:
     (tmp_path / "record.json").write_bytes(record().canonical + b"\n")
     (tmp_path / "records.jsonl").write_bytes(lines_of(5))
     (tmp_path / "bundle.json").write_bytes(data.seed_bundle())
+    asked = sign_enrolment(AUTHOR.signer, AUTHOR.key_object, registry=REGISTRY)
+    (tmp_path / "alice.pub").write_bytes(canonical(asked.to_json()))
+    (tmp_path / "passphrase").write_text("six words that nobody would guess\n")
+    (tmp_path / "passphrase").chmod(0o600)
     program = tmp_path / "bin" / "pith"
     program.parent.mkdir()
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m registry "$@"\n')
@@ -119,11 +127,14 @@ def test_the_example_runs(place: Path, name: str) -> None:
     if name == "key move":
         key_id = process("key", "list", home=home).fine().lines[0].split()[0]
         line = line.replace("lab-v1-2026-11", key_id).replace("file:", f"file:{place}/keys")
+    if name in ("party list", "party retire"):
+        enroll = example_of(help_of("party enroll")).split()[1:]
+        process(*enroll, home=home, cwd=place).fine()
     keyset = process("keyset", "show", home=home).fine()
     (place / "pith-keys.json").write_bytes(keyset.out)
     told = process("keyset", "verify", place / "pith-keys.json").fine().lines[0].split()[-1]
 
-    done = typed(line, place, environment(home, DIGEST=told))
+    done = typed(line, place, environment(home, DIGEST=told, HOME=str(place)))
 
     assert done.returncode == (9 if name == "doctor" else 0), (line, done.stderr)
     assert "Traceback" not in done.stderr

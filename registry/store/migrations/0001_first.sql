@@ -78,6 +78,13 @@ CREATE TABLE transcripts (
     body   BLOB NOT NULL
 );
 
+-- Third parties: every version of the signers list.
+CREATE TABLE signers (
+    version INTEGER PRIMARY KEY,
+    sha256  BLOB NOT NULL UNIQUE,
+    body    BLOB NOT NULL
+);
+
 -- Where this registry's private keys are. Whether a key may sign is the key
 -- set's to say; which one signs here is `signing`, moved by compare-and-swap.
 CREATE TABLE keys (

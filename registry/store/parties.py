@@ -1,0 +1,39 @@
+"""The list of third parties, version by version."""
+
+from registry.errors import ConflictError
+from registry.protocol.canonical import canonical
+from registry.protocol.instant import Instant
+from registry.protocol.signers import Signers
+from registry.store import sql
+from registry.store.base import held
+from registry.store.journal import Journal
+from registry.store.rows import SignatureRow
+
+
+class Parties(Journal):
+    """Versions of the signers list, never changed."""
+
+    def add_signers(self, signers: Signers, *, at: Instant) -> None:
+        """Keep the next version with its journal line; ConflictError ``signers.moved`` when
+        another came first."""
+        body = signers.body
+        values = {
+            "version": body.version,
+            "sha256": body.digest,
+            "body": canonical(signers.to_json()),
+            "old": body.version - 1,
+        }
+        with self._write():
+            if not list(self._db.execute(sql.ADD_SIGNERS, values)):
+                raise ConflictError(
+                    f"version {body.version} of the signers list was made meanwhile",
+                    code="signers.moved",
+                    hint="nothing was stored; run the command again",
+                )
+            line = SignatureRow(signers.signature.key_id, "signers", body.digest, at)
+            self._journal(line)
+
+    def find_signers(self) -> Signers | None:
+        """The newest version, or None before anybody was enrolled."""
+        row = self._first(sql.NEWEST_SIGNERS, {})
+        return None if row is None else held(Signers.parse, row[0])

@@ -1,0 +1,150 @@
+"""Parties: who is listed, and who is not."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from registry.errors import ConflictError, PithError
+from registry.protocol.instant import Instant
+from registry.protocol.keys import KeyObject
+from registry.protocol.signers import Enrolment, Signers
+from registry.protocol.signers_chain import verify_chain
+from registry.services.desk import Desk
+from registry.services.parties import end, enrol, find_entries, request_enrolment
+from registry.signing.documents import sign_enrolment
+from registry.signing.memory import MemoryKeyStore
+from registry.signing.signer import SeedSigner
+from tests import world
+from tests.services.registry import REGISTRY, SEED, World
+from tests.world import AUTHOR, MIRROR, Party
+
+
+def asked(party: Party, registry: str = REGISTRY) -> Enrolment:
+    return sign_enrolment(party.signer, party.key_object, registry=registry)
+
+
+def enrolled(desk: Desk, party: Party = AUTHOR) -> Signers:
+    return enrol(desk, desk.signer(desk.clock()), asked(party), at=desk.clock())[0]
+
+
+def ended(desk: Desk, name: str, ending: str, since: Instant | None = None) -> Signers:
+    signer = desk.signer(desk.clock())
+    entries = find_entries(desk, name)
+    return end(desk, signer, entries, ending, since=since, at=desk.clock())[0]  # type: ignore[arg-type]
+
+
+def refused(code: str, act: Callable[[], object]) -> None:
+    with pytest.raises(PithError) as caught:
+        act()
+    assert caught.value.code == code
+
+
+def test_the_list_grows_version_by_version(desk: Desk) -> None:
+    first, second = enrolled(desk), enrolled(desk, MIRROR)
+
+    assert verify_chain([first, second], desk.own_bindings()) == (first, second)
+    assert desk.store.find_signers() == second
+    assert set(desk.bindings()) == {*desk.own_bindings(), AUTHOR.ref, MIRROR.ref}
+    assert [line.digest for line in desk.store.signatures() if line.kind == "signers"] == [
+        first.body.digest,
+        second.body.digest,
+    ]
+    assert desk.store.unjournaled() == desk.store.undocumented() == []
+
+
+def test_enrolling_twice_signs_nothing(desk: Desk) -> None:
+    first = enrolled(desk)
+    again, new = enrol(desk, desk.signer(desk.clock()), asked(AUTHOR), at=desk.clock())
+
+    assert (again, new) == (first, False)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "code"),
+    [
+        (lambda: asked(AUTHOR, "elsewhere.example"), "party.registry"),
+        (lambda: replace(asked(AUTHOR), proof=bytes(64)), "signature.small_order"),
+        (lambda: replace(asked(AUTHOR), proof=asked(MIRROR).proof), "signature.wrong"),
+        (lambda: asked(replace(AUTHOR, name=REGISTRY)), "signers.registry_name"),
+        (lambda: asked(replace(AUTHOR, name="orcid:0000-0002-1825-0098")), "schema.orcid"),
+        (lambda: asked(replace(AUTHOR, signer_type="mirror")), "party.orcid"),
+    ],
+    ids=["registry", "no-proof", "proof-of-another", "our-name", "checksum", "orcid-of-a-mirror"],
+)
+def test_who_is_not_enrolled(desk: Desk, spoil: Callable[[], Enrolment], code: str) -> None:
+    def act() -> object:
+        return enrol(desk, desk.signer(desk.clock()), spoil(), at=desk.clock())
+
+    refused(code, act)
+    assert desk.store.find_signers() is None
+
+
+def test_a_binding_is_for_ever(desk: Desk) -> None:
+    enrolled(desk)
+    ended(desk, AUTHOR.name, "retired")
+    other_name = replace(AUTHOR.key_object, signer_id="orcid:0000-0001-5109-3700")
+    mirror = SeedSigner(AUTHOR.key_id, world.seed_of(f"{MIRROR.name} {MIRROR.key_id}"), MIRROR.key)
+    other_key = KeyObject(AUTHOR.key_id, MIRROR.key, None, "", "", "m.example", "mirror")
+    for key, who in (
+        (other_name, AUTHOR.signer),
+        (other_key, mirror),
+    ):
+        made = sign_enrolment(who, key, registry=REGISTRY)
+        refused(
+            "party.key",
+            lambda made=made: enrol(desk, desk.signer(desk.clock()), made, at=desk.clock()),
+        )
+
+
+def test_our_own_key_is_no_partys(desk: Desk) -> None:
+    key = desk.active_key()
+    signer = SeedSigner(key.key_id, SEED, key.key)
+    for key_id in (key.key_id, "another-id"):
+        who = SeedSigner(key_id, SEED, key.key)
+        mine = replace(key, key_id=key_id, signer_id="m.example", signer_type="mirror")
+        made = sign_enrolment(who, mine, registry=REGISTRY)
+        refused("party.key", lambda made=made: enrol(desk, signer, made, at=desk.clock()))
+
+
+def test_retired_and_revoked_are_for_ever(world: World, desk: Desk) -> None:
+    first = enrolled(desk)
+    retired = ended(desk, AUTHOR.key_id, "retired")
+    since = world.clock()
+    world.clock.move(60)
+    revoked = ended(desk, AUTHOR.name, "revoked", since)
+    earlier = ended(desk, AUTHOR.name, "revoked", since.plus(days=-1))
+
+    assert len(verify_chain([first, retired, revoked, earlier], desk.own_bindings())) == 4
+    assert ended(desk, AUTHOR.name, "retired") == earlier
+    (entry,) = earlier.body.entries
+    assert (entry.status, entry.revoked_at) == ("revoked", since.plus(seconds=60).whole)
+    assert entry.compromised_since == since.plus(days=-1).whole
+    refused("signers.changed", lambda: ended(desk, AUTHOR.name, "revoked", since))
+    assert AUTHOR.ref in desk.bindings()
+
+
+def test_of_two_enrolments_at_once_one_wins(world: World, desk: Desk) -> None:
+    other = world.desk()
+    signers = enrolled(desk)
+    stale = replace(signers, body=replace(signers.body, entries=()))
+    with pytest.raises(ConflictError) as caught:
+        other.store.add_signers(stale, at=world.clock())
+    assert caught.value.code == "signers.moved"
+    assert desk.store.find_signers() == signers
+
+
+def test_a_newcomer_makes_a_key_and_proves_it(desk: Desk) -> None:
+    store = MemoryKeyStore(REGISTRY)
+    made = request_enrolment(
+        store,
+        "reader-2026",
+        registry=REGISTRY,
+        signer_id="reader.example",
+        signer_type="third_party",
+        seed=bytes(32),
+    )
+    signers, new = enrol(desk, desk.signer(desk.clock()), made, at=desk.clock())
+
+    assert new
+    assert signers.body.entries[0].key.key == store.find("reader-2026")
