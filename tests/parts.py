@@ -60,6 +60,8 @@ _PROBES: Final[dict[str, Callable[[], bool]]] = {
     "ssh-keygen": _program("ssh-keygen"),
     "minisign": _program("minisign"),
     "signify-openbsd": _program("signify-openbsd"),
+    "node": _program("node"),
+    "chromium": _program("chromium"),
     "root": lambda: os.geteuid() == 0,
     "tmpfs": _tmpfs,
     "unshare": _unshare,

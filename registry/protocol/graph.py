@@ -36,7 +36,9 @@ def check_snapshot(value: Json, path: str) -> None:
         section = schema.mapping(members[name], f"{path}.{name}")
         if "snapshot_sha256" in section:
             found = schema.hex64(section["snapshot_sha256"], f"{path}.{name}.snapshot_sha256")
-            if section.get("count") == 0 and section.get("items") == [] and found != EMPTY_SHA256:
+            count = section.get("count")
+            is_empty = type(count) is int and count == 0 and section.get("items") == []
+            if is_empty and found != EMPTY_SHA256:
                 raise MismatchError(
                     f"{found} is not the digest of an empty list",
                     code="graph.snapshot_sha256",

@@ -90,15 +90,16 @@ def check_signatures(keyset: KeySet) -> None:
     """Every signature present verifies, by a key of the set, and none signs twice."""
     message = keyset_message(keyset.body)
     signed: set[bytes] = set()
-    by_id = {e.key_id: e.object for e in keyset.body.entries if e.object is not None}
+    objects = [e.object for e in keyset.body.entries if e.object is not None]
+    named = {(each.key_id, each.key.fingerprint): each for each in objects}
     unknown = {e.key_id for e in keyset.body.entries if e.object is None}
     if not keyset.signatures and keyset.body.version > 1:  # a first set wants possession
         raise VerificationError("nobody has signed the key set", code="keyset.signatures")
     for signature in keyset.signatures:
         if signature.key_id in unknown:  # of an algorithm to come: it counts for nothing
             continue
-        found = by_id.get(signature.key_id)
-        if found is None or found.key.fingerprint != signature.fingerprint:
+        found = named.get((signature.key_id, signature.fingerprint))
+        if found is None:
             raise VerificationError(
                 f"{shown(signature.key_id)} ({signature.fingerprint}) is not a key of the set",
                 code="keyset.signatures",

@@ -91,6 +91,11 @@ def test_a_snapshot_digest_is_lower_case_hex(name: str) -> None:
             check(put(f"{name}.snapshot_sha256", value))
 
 
+@pytest.mark.parametrize("count", [False, 0.0, "0", None, 1], ids=repr)
+def test_only_the_integer_0_counts_an_empty_list(count: object) -> None:
+    check(put("claims", {"count": count, "items": [], "snapshot_sha256": "a" * 64}))
+
+
 def test_the_digest_of_an_empty_list_is_one() -> None:
     with refused("graph.snapshot_sha256", MismatchError):
         check(put("claims.snapshot_sha256", "0" * 64))

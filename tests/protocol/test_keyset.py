@@ -326,7 +326,6 @@ INVALID: Final[dict[str, tuple[JsonObject, str, str]]] = {
 
 MORE: Final[dict[str, tuple[str, ...]]] = {
     "key-twice": ("keyset.possession",),
-    "key-id-twice": ("keyset.signatures",),
     "expires-when-made": ("keyset.fresh",),
 }
 """Checks that cannot but fail with the first."""
