@@ -18,6 +18,7 @@ MAX_BYTES: Final = 64 << 10
 SIGNER: Final = "keyring:"
 ID_PATTERN: Final = "registry-v{n}-{yyyy}-{mm}"
 ROTATE_AFTER: Final = 365 * 86_400
+OVERLAP: Final = 30 * 86_400
 WARN_BEFORE: Final = (30 * 86_400, 7 * 86_400, 86_400)
 PINS: Final = ("pith.science",)
 MAX_AHEAD: Final = 600
@@ -65,6 +66,7 @@ class Config:
     passphrase: str | None = None
     id_pattern: str = ID_PATTERN
     rotate_after: int = ROTATE_AFTER
+    overlap: int = OVERLAP
     warn_before: tuple[int, ...] = WARN_BEFORE
     pins: tuple[str, ...] = PINS
     max_ahead: int = MAX_AHEAD
@@ -170,7 +172,7 @@ _KNOWN: Final = {
     "registry": {"id", "base_url", "name"},
     "store": {"url"},
     "signer": {"default", "passphrase"},
-    "keys": {"id_pattern", "rotate_after", "warn_before"},
+    "keys": {"id_pattern", "rotate_after", "overlap", "warn_before"},
     "verify": {"pins", "max_ahead"},
     "mint": {"batch"},
     "tsa": {"url", "certificate", "timeout"},
@@ -225,6 +227,7 @@ class _Reader:
             passphrase=self.optional("signer", "passphrase"),
             id_pattern=self.take("keys", "id_pattern", ID_PATTERN, _pattern),
             rotate_after=self.take("keys", "rotate_after", ROTATE_AFTER, duration),
+            overlap=self.take("keys", "overlap", OVERLAP, duration),
             warn_before=self.take(
                 "keys", "warn_before", WARN_BEFORE, lambda v: tuple(map(duration, v))
             ),

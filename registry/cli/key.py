@@ -1,19 +1,17 @@
 """pith key."""
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from registry.cli import _output
-from registry.cli._boundary import EXIT_CONFLICT, note
-from registry.cli._input import read_bytes
+from registry.cli._boundary import note
+from registry.cli._key_audit import audit
+from registry.cli._key_recovery import enrolled, revoke
+from registry.cli._key_status import status
 from registry.cli._options import AsJson, Home, Yes, confirmed, open_desk, the_app
 from registry.cli.main import example, group
-from registry.errors import NotFoundError, printable, shown
-
-if TYPE_CHECKING:
-    from registry.services.audit import Audit
+from registry.errors import NotFoundError, UsageError, printable, shown
 
 app = group("The registry's keys, and where they are.")
 
@@ -24,16 +22,31 @@ def create(
     key_id: Annotated[
         str | None, typer.Option("--id", help="The new key's id (else by [keys] id_pattern).")
     ] = None,
+    usage: Annotated[
+        Literal["registry", "recovery"],
+        typer.Option("--usage", help="What it is for: to sign documents, or key sets only."),
+    ] = "registry",
+    threshold: Annotated[
+        int | None,
+        typer.Option(
+            "--threshold",
+            help="For a recovery key: how many of them an act takes from now on (else as many as "
+            "before, 1 with the first).",
+        ),
+    ] = None,
     signer: Annotated[
         str | None,
         typer.Option("--signer", help="Where it will be: keyring: or file: (else as in config)."),
     ] = None,
+    yes: Yes = False,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a new key, keep it where --signer says, and note where that is.
 
-    The key signs nothing until a key set lists it as active. Prints its key id.
+    A registry key signs nothing until a rotation lists it. A recovery key is listed at
+    once: the first by the active key, a further one by the recovery keys there are, and
+    then the word must be typed. Keep each in a place of its own. Prints its key id.
     """
     from registry.app import new_seed
     from registry.services.keys import create_key
@@ -41,9 +54,14 @@ def create(
     app_ = the_app(context, home)
     desk = app_.open()
     store = app_.key_store(signer or desk.config.signer, desk.config)
-    row = create_key(desk, store, key_id=key_id, seed=new_seed(), at=desk.clock())
-    note(f"key {row.key_id} ({row.public_key.fingerprint}) is in {row.uri}")
-    note("the key set does not list it yet: it signs nothing")
+    if usage == "recovery":
+        row = enrolled(desk, store, new_seed(), key_id=key_id, threshold=threshold, yes=yes)
+    elif threshold is not None:
+        raise UsageError("--threshold goes with --usage recovery", code="usage.together")
+    else:
+        row = create_key(desk, store, key_id=key_id, seed=new_seed(), at=desk.clock())
+        note(f"key {row.key_id} ({row.public_key.fingerprint}) is in {row.uri}")
+        note("the key set does not list it yet: it signs nothing")
     if as_json:
         _output.json_line(
             {"key_id": row.key_id, "public_key_hex": row.public_key.hex, "uri": row.uri}
@@ -148,63 +166,6 @@ def move(
     note(f"key {row.key_id} is in {to}, and erased where it was")
 
 
-@app.command(epilog=example("pith key audit bundle.json"))
-def audit(
-    context: typer.Context,
-    files: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[FILE...]", help="Bundles or events of this registry that were seen outside."
-        ),
-    ] = None,
-    as_json: AsJson = False,
-    home: Home = None,
-) -> int:
-    """Compare the journal of signatures with the store, and with documents seen outside.
-
-    Prints how many signatures each key made, by month and kind, and every act on a
-    key. A signature seen outside that verifies under a key of ours and has no line in the
-    journal was not made here: that is the alarm for a stolen key. Exits 6 when
-    anything does not agree.
-    """
-    from registry.services.audit import audit
-
-    desk = open_desk(context, home)
-    outside = [(path, read_bytes(path)) for path in files or []]
-    found = audit(desk, outside, at=desk.clock())
-    if as_json:
-        _output.json_line(
-            {
-                "ok": found.ok,
-                "signatures": [
-                    {"key_id": key_id, "month": month, "kind": kind, "count": count}
-                    for (key_id, month, kind), count in found.counts.items()
-                ],
-                "acts": [
-                    {"act": a.act, "key_id": a.key_id, "reason": a.reason, "at": a.at.seconds}
-                    for a in found.acts
-                ],
-                "unjournaled": [{"kind": k, "digest": d} for k, d in found.unjournaled],
-                "undocumented": [{"kind": k, "digest": d} for k, d in found.undocumented],
-                "unknown": [unknown.to_json() for unknown in found.unknown],
-            }
-        )
-    else:
-        _output.lines(_told(found))
-    for unknown in found.unknown:
-        note(
-            f"ALARM: the {unknown.what} in {shown(unknown.where)} is signed by {unknown.key_id}, "
-            "and the journal does not know it [audit.unknown]"
-        )
-    if found.unknown:
-        note("hint: treat the key as stolen: keys/README.md, The day after a theft")
-    for kind, digest in (*found.unjournaled, *found.undocumented):
-        note(f"journal and store do not agree about the {kind} {digest} [audit.journal]")
-    return 0 if found.ok else EXIT_CONFLICT
-
-
-def _told(found: "Audit") -> Iterator[str]:
-    for (key_id, month, kind), count in found.counts.items():
-        yield f"{key_id}  {month}  {kind}  {count}"
-    for act in found.acts:
-        yield f"{act.key_id}  {act.at.seconds}  {act.act}: {printable(act.reason)}"
+app.command(epilog=example("pith key status"))(status)
+app.command(epilog=example("pith key revoke recovery-lab-v3-2026-11 --reason 'card lost'"))(revoke)
+app.command(epilog=example("pith key audit bundle.json"))(audit)

@@ -14,23 +14,49 @@ from registry.protocol import schema
 from registry.protocol.bundle import served_bytes
 from registry.protocol.keyset import KeySet
 from registry.protocol.keyset_chain import Chain, follow, parse_chain
-from registry.protocol.strict_json import KEY_SET
 
 app = group("Key sets: what verifiers pin, and how one version follows another.")
 
 
 @app.command(epilog=example("pith keyset show -o pith-keys.json"))
-def show(context: typer.Context, output: Output = None, home: Home = None) -> None:
-    """Print the newest signed key set of this registry: the file verifiers pin."""
+def show(
+    context: typer.Context,
+    version: Annotated[
+        int | None, typer.Option("--version", help="Print this version (else the newest).")
+    ] = None,
+    every: Annotated[
+        bool,
+        typer.Option("--all", help="Print every version, one a line, the oldest first."),
+    ] = False,
+    output: Output = None,
+    home: Home = None,
+) -> None:
+    """Print the newest signed key set of this registry: the file verifiers pin.
+
+    With --all, all that somebody needs who knows only the first: `pith verify --pin` and
+    `pith keyset update` take it.
+    """
+    if every and version is not None:
+        raise UsageError("--all and --version do not go together", code="usage.together")
     desk = open_desk(context, home)
-    _output.document(served_bytes(desk.keyset().to_json()), output)
+    keysets = desk.store.list_keysets()
+    if every:
+        _output.document(b"".join(served_bytes(k.to_json()) + b"\n" for k in keysets), output)
+        return
+    wanted = keysets[-1].body.version if version is None else version
+    found = next((keyset for keyset in keysets if keyset.body.version == wanted), None)
+    if found is None:
+        raise NotFoundError(f"there is no version {wanted}", code="keyset.absent")
+    _output.document(served_bytes(found.to_json()), output)
 
 
 @app.command(epilog=example("pith keyset verify pith-keys.json"))
 def verify(
     files: Annotated[
         list[str],
-        typer.Argument(metavar="FILE...", help="Versions of one key set, the oldest first."),
+        typer.Argument(
+            metavar="FILE...", help="Versions of a key set, oldest first, or a file of all."
+        ),
     ],
     digest: Annotated[
         str | None,
@@ -48,8 +74,9 @@ def verify(
     """
     chain: Chain = ()
     for path in files:
-        chain = follow(chain, KeySet.parse(read_bytes(path, KEY_SET.max_bytes)))
-        _check_first(chain, digest)
+        for keyset in _versions(path):
+            chain = follow(chain, keyset)
+            _check_first(chain, digest)
     _tell(chain, as_json=as_json)
 
 
@@ -87,17 +114,26 @@ def update(
             hint="give --digest, the digest of the first set, which you have by another way",
         )
     for path in files:
-        offered = KeySet.parse(read_bytes(path, KEY_SET.max_bytes))
-        try:
-            chain = follow(chain, offered)
-        except ConflictError as error:
-            if error.code != "keyset.fork":
-                raise
-            raise _kept(error, copy, chain, offered) from None
-        _check_first(chain, digest)
+        for offered in _versions(path):
+            try:
+                chain = follow(chain, offered)
+            except ConflictError as error:
+                if error.code != "keyset.fork":
+                    raise
+                raise _kept(error, copy, chain, offered) from None
+            _check_first(chain, digest)
     lines = [served_bytes(link.keyset.to_json()) + b"\n" for link in chain]
     _output.document(b"".join(lines), copy)
     _tell(chain, as_json=as_json)
+
+
+def _versions(path: str) -> list[KeySet]:
+    """The key set in a file, or the versions of one, a line each."""
+    data = read_bytes(path)
+    lines = [line for line in data.split(b"\n") if line.strip()]
+    if len(lines) > 1 and all(line.lstrip().startswith(b'{"keyset_type"') for line in lines):
+        return [KeySet.parse(line) for line in lines]
+    return [KeySet.parse(data)]
 
 
 def _check_first(chain: Chain, digest: str | None) -> None:

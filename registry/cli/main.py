@@ -28,6 +28,7 @@ COMMANDS: Final = (
     "bundle",
     "party",
     "key",
+    "rotation",
     "keyset",
 )
 

@@ -170,6 +170,13 @@ def revoke(
         successor_key_sha256=gone.successor_key_sha256 if heir else None,
     )
     entries = _changed(old, key_id, lambda _: revoked)
+    left = sum(e.usage == "recovery" and e.status == "active" for e in entries)
+    wanted = old.threshold if threshold is None else threshold
+    if gone.usage == "recovery" and not 1 <= wanted <= left:
+        raise _refused(
+            f"threshold {wanted} with {left} recovery keys left",
+            "lower it with --threshold, or add another recovery key first",
+        )
     if heir is not None:
         entries = _inherited(old, entries, gone, heir, successor, at)
     return _next(old, entries, at, threshold)

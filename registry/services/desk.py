@@ -86,6 +86,7 @@ class Desk:
         signed once, and with such a time no reader would ever take it.
         """
         active = self.active_key()
+        self._check_stopped(active.key_id)
         self.check_clock(at)
         self._check_rotation(active, at, past_rotation)
         row = self.find_key(active.key_id)
@@ -94,6 +95,15 @@ class Desk:
                 f"nothing is known of where {active.key_id} is", code="key.unknown"
             )
         return self.key_store(row.uri).open(active.key_id, active.key)
+
+    def _check_stopped(self, key_id: str) -> None:
+        if self.store.is_stopped(key_id):
+            raise KeyUnavailableError(
+                f"{key_id} was stopped: it signs nothing more here",
+                code="key.stopped",
+                hint="finish with `pith key compromise`, or `pith ceremony run`: the recovery "
+                "keys name the key that signs from then on",
+            )
 
     def _check_rotation(self, key: KeyObject, at: Instant, reason: str | None) -> None:
         if key.rotates_at is None or at <= key.rotates_at:

@@ -107,7 +107,9 @@ def _enough(old: KeySetBody, new: KeySetBody, signed: set[str]) -> bool:
 
 
 def _opened(desk: Desk, entries: Iterable[KeyEntry]) -> Iterator[Signer]:
-    return (open_signer(desk, entry) for entry in dict.fromkeys(entries))
+    return (
+        open_signer(desk, entry) for entry in {entry.key_id: entry for entry in entries}.values()
+    )
 
 
 def open_signer(desk: Desk, entry: KeyEntry) -> Signer:

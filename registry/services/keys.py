@@ -23,6 +23,10 @@ KEY_NOTES = (
 RECOVERY_NOTES = "Ed25519 recovery key of a pith registry: it signs key sets and nothing else."
 
 
+_LEFT_AFTER = 60
+"""Seconds after which a key that is noted and not in its key store was given up."""
+
+
 def next_key_id(config: Config, taken: Collection[str], at: Instant) -> str:
     """The id of the next key by the config's pattern, none of those *taken* already."""
     moment = at.moment
@@ -69,16 +73,17 @@ def create_key(
 ) -> KeyRow:
     """Note where a new seed will be, and keep it there.
 
-    The key is noted first, so that no private key is anywhere unknown; one that an
-    interruption left noted and not kept is made again under the same id. It signs
-    nothing yet: which key does is the key set's to say. Raises ConflictError
+    The key is noted first, so that no private key is anywhere unknown; one that was noted
+    a minute ago and never kept, because its command was killed, is forgotten. It
+    signs nothing yet: which key does is the key set's to say. Raises ConflictError
     ``key.exists`` for a key id that was ever used here.
     """
+    for left in desk.store.list_keys():
+        if left.created_at.plus(seconds=_LEFT_AFTER) <= at and _never_kept(desk, key_store, left):
+            desk.store.drop_key(left)
     rows = {row.key_id: row for row in desk.store.list_keys()}
     key_id = next_key_id(desk.config, rows, at) if key_id is None else schema.key_id(key_id)
-    if (left := rows.get(key_id)) is not None and _never_kept(desk, key_store, left):
-        desk.store.drop_key(left)
-    elif left is not None:
+    if key_id in rows:
         raise _exists(key_id, "a key id means one key for ever; choose another with --id")
     row = KeyRow(key_id, public_key_of(seed), usage, key_store.uri, at)
     if not desk.store.add_key(row):

@@ -111,7 +111,7 @@ def _event(body: EventBody, signature: bytes, signed_at: Instant) -> Event:
 
 
 def sign_bundle(signer: Signer, body: BundleBody, *, registry: str, signed_at: Instant) -> Bundle:
-    """Sign a bundle of *registry*, and examine it as a stranger who pins this key would.
+    """Sign a bundle of *registry*, and examine it as a stranger who pins its keys would.
 
     Raises the first failed check of that examination: no bundle leaves that its
     own reader would refuse.
@@ -129,8 +129,12 @@ def sign_bundle(signer: Signer, body: BundleBody, *, registry: str, signed_at: I
         ),
         sha256=message.hex(),
     )
-    pin = KeyPin(registry, signer.key_id, signer.public_key, "the signer's own key")
-    examine_bundle(bundle.to_bytes(), Terms((pin,), signed_at)).require()
+    pins = tuple(
+        KeyPin(registry, key.key_id, key.key, "a registry key of the bundle")
+        for key in map(KeyObject.from_json, again.public_keys)
+        if key.signer_id is None
+    )
+    examine_bundle(bundle.to_bytes(), Terms(pins, signed_at)).require()
     return bundle
 
 

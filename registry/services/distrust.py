@@ -1,0 +1,135 @@
+"""Distrust: revoke a key, or say since when it was in other hands."""
+
+from dataclasses import dataclass
+
+from registry.errors import ConflictError, NotFoundError, shown
+from registry.protocol import keyset_acts as acts
+from registry.protocol.instant import Instant
+from registry.protocol.keyset import KeySet, KeySetBody
+from registry.services.desk import Desk
+from registry.services.enact import enact, recovery_signers, row_of
+from registry.services.keys import create_key, key_object, key_status
+from registry.signing.signer import KeyStore
+from registry.store.rows import ActRow, KeyRow
+
+STOPPED = "stopped"
+
+
+def revoked_body(
+    desk: Desk, key_id: str, *, reason: str, threshold: int | None, at: Instant
+) -> KeySetBody:
+    """The next key set without trust in a key that is not the active one.
+
+    Raises ConflictError ``key.active`` for the active key, and what the threshold left
+    over cannot be.
+    """
+    old = desk.keyset().body
+    entry = acts.entry_of(old, key_id)
+    if entry == acts.active_entry(old):
+        raise ConflictError(
+            f"{key_id} is the active key",
+            code="key.active",
+            hint="`pith key compromise` distrusts it and names the key that signs from then on",
+        )
+    return acts.revoke(old, key_id, since=None, reason=reason, at=at, threshold=threshold)
+
+
+def revoke_key(desk: Desk, body: KeySetBody, key_id: str, *, reason: str, at: Instant) -> KeySet:
+    """Sign it with the recovery keys, and keep it."""
+    line = f"{key_id}: {reason}"
+    return enact(desk, body, recovery_signers(desk, body), act="revoke", reason=line, at=at)
+
+
+def stop(desk: Desk, key_id: str, *, reason: str, at: Instant) -> None:
+    """Have this home sign nothing more with a key, whatever else succeeds."""
+    acts.entry_of(desk.keyset().body, key_id)
+    if not desk.store.is_stopped(key_id):
+        desk.store.add_act(ActRow(STOPPED, key_id, reason, at))
+
+
+@dataclass(frozen=True, slots=True)
+class Heir:
+    """The key that signs from a compromise on, and the successor it is committed to."""
+
+    key: KeyRow
+    successor: KeyRow
+
+
+def choose_heir(
+    desk: Desk,
+    key_id: str,
+    key_store: KeyStore,
+    *,
+    named: str | None,
+    seeds: tuple[bytes, bytes],
+    at: Instant,
+) -> Heir:
+    """Who signs after the active key *key_id* was stolen.
+
+    The key that is named, or the committed successor where it rests in another place than
+    the stolen key, or else a new one in *key_store*: who reached the one may have
+    reached what lay beside it. Its own successor is a further new key.
+    """
+    old = desk.keyset().body
+    gone, row = acts.entry_of(old, key_id), desk.find_key(key_id)
+    heir = _named(desk, named) if named is not None else row_of(desk, gone.successor_key_sha256)
+    if named is None and (
+        heir is None
+        or row is None
+        or desk.key_store(heir.uri).place == desk.key_store(row.uri).place
+    ):
+        heir = create_key(desk, key_store, key_id=None, seed=seeds[0], at=at)
+    assert heir is not None
+    return Heir(heir, create_key(desk, key_store, key_id=None, seed=seeds[1], at=at))
+
+
+def _named(desk: Desk, key_id: str) -> KeyRow:
+    row = desk.find_key(key_id)
+    if row is None or row.usage != "registry":
+        raise NotFoundError(
+            f"no registry key {shown(key_id)}",
+            code="key.absent",
+            hint="`pith key list` shows them",
+        )
+    if key_status(desk, row) not in ("unlisted", "committed", "announced"):
+        raise ConflictError(
+            f"{key_id} is {key_status(desk, row)}: it cannot sign from now on",
+            code="key.heir",
+        )
+    return row
+
+
+def compromised_body(
+    desk: Desk,
+    key_id: str,
+    heir: Heir | None,
+    *,
+    since: Instant,
+    reason: str,
+    threshold: int | None,
+    at: Instant,
+) -> KeySetBody:
+    """The next key set, in which *key_id* is distrusted since *since*."""
+    old = desk.keyset().body
+    if since > at:
+        raise ConflictError(
+            f"{since.seconds} has not come yet", code="key.since", hint="give a time that is past"
+        )
+    return acts.revoke(
+        old,
+        key_id,
+        since=since,
+        reason=reason,
+        at=at,
+        threshold=threshold,
+        heir=None
+        if heir is None
+        else key_object(desk.config, heir.key.key_id, heir.key.public_key, at),
+        successor=None if heir is None else heir.successor.public_key,
+    )
+
+
+def distrust(desk: Desk, body: KeySetBody, key_id: str, *, reason: str, at: Instant) -> KeySet:
+    """Sign the compromise with the recovery keys, and keep it."""
+    line = f"{key_id}: {reason}"
+    return enact(desk, body, recovery_signers(desk, body), act="compromise", reason=line, at=at)
