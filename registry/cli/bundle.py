@@ -1,10 +1,14 @@
 """pith bundle."""
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
 from registry.cli import _output
 from registry.cli._options import Home, Number, Output, PastRotation, open_desk
 from registry.cli.main import example, group
+from registry.protocol.canonical import canonical
 
 app = group("Signed bundles: all about one record, for anyone to verify offline.")
 
@@ -19,6 +23,15 @@ def build(
     context: typer.Context,
     number: Number,
     output: Output = None,
+    evidence: Annotated[
+        Path | None,
+        typer.Option(
+            "--evidence",
+            metavar="FILE",
+            help="Write the lists with which timestamps date the record's events and earlier "
+            "bundles, for `pith verify --evidence`.",
+        ),
+    ] = None,
     past_rotation: PastRotation = None,
     home: Home = None,
 ) -> None:
@@ -35,3 +48,6 @@ def build(
     at = desk.clock()
     bundle = build_bundle(desk, desk.signer(at, past_rotation), record, at=at)
     _output.document(bundle.to_bytes(), output)
+    if evidence is not None:
+        proofs = desk.store.checkpoints_of(record.number.suffix)
+        _output.document(b"".join(canonical(each.to_json()) + b"\n" for each in proofs), evidence)

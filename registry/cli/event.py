@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from registry.cli import _output
+from registry.cli._anchor import anchor
 from registry.cli._boundary import note
 from registry.cli._input import read_text
 from registry.cli._options import AsJson, Home, Number, PastRotation, open_desk
@@ -70,6 +71,11 @@ def graph_snapshot(
         _output.json_line({"event": event.to_json(), "new": new})
     else:
         _output.lines([event.event_id])
+
+
+add.command("anchor", epilog=example("pith event add anchor arxiv:2401.00001 -o proof.json"))(
+    anchor
+)
 
 
 @app.command("list", epilog=example("pith event list arxiv:2401.00001"))

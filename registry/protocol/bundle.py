@@ -139,6 +139,11 @@ class Bundle:
         signature = self.signature.to_json(signed_message=SIGNED_MESSAGE)
         return self.body.value | {"bundle_signature": signature | {"bundle_sha256": self.sha256}}
 
+    @property
+    def canonical(self) -> bytes:
+        """The canonical bytes of the bundle with its signature."""
+        return canonical(self.to_json())
+
     def to_bytes(self) -> bytes:
         """The bundle as it is served: one line of compact JSON, no newline at the end."""
         return served_bytes(self.to_json())
@@ -169,6 +174,7 @@ def bundle_body(
     mirror_hints: Sequence[JsonObject],
     base_url: str,
     built_at: Instant,
+    timestamp_proofs: Sequence[JsonObject] = (),
 ) -> BundleBody:
     """Put a bundle of merged events together, in the member order of published ones."""
     number = record.number
@@ -184,7 +190,7 @@ def bundle_body(
             "source": {"kind": source.kind, "id": source.id, "version": source.version},
             "source_aliases": aliases,
             "events": [event.to_json() for event in merged.events],
-            "timestamp_proofs": [],
+            "timestamp_proofs": list(timestamp_proofs),
             "mirror_hints": list(mirror_hints),
             "public_keys": [key.to_json() for key in public_keys],
             "merge_version": MERGE_VERSION,

@@ -62,6 +62,11 @@ class Checkpoint:
     documents: tuple[tuple[str, str], ...]
 
     @classmethod
+    def parse(cls, data: bytes) -> Self:
+        """Read a checkpoint from JSON."""
+        return cls.from_json(read_json(data, LARGE).value)
+
+    @classmethod
     def from_json(cls, value: Json, path: str = "$") -> Self:
         """Check a closed checkpoint: its documents sorted by id, none twice."""
         members = schema.closed(value, _CHECKPOINT_KEYS, path)

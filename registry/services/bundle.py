@@ -2,7 +2,7 @@
 
 from registry.errors import StoreError
 from registry.protocol.bundle import Bundle, bundle_body, source_aliases
-from registry.protocol.bundle_checks import bindings_of, examine_bundle
+from registry.protocol.bundle_checks import bindings_of
 from registry.protocol.canonical import JsonObject
 from registry.protocol.event_checks import receipt_signer
 from registry.protocol.event_types import RECORD_CREATED
@@ -13,8 +13,10 @@ from registry.protocol.places import mirror_hint
 from registry.protocol.receipt import Receipt
 from registry.protocol.record import Record
 from registry.protocol.trust import KeySetPin, Terms
+from registry.services.anchor import authorities_of, proofs_of
 from registry.services.desk import Desk
 from registry.services.find import merged
+from registry.services.verify import examine
 from registry.signing.documents import sign_bundle
 from registry.signing.signer import Signer
 
@@ -22,7 +24,8 @@ from registry.signing.signer import Signer
 def build_bundle(desk: Desk, signer: Signer, record: Record, *, at: Instant) -> Bundle:
     """Build, sign, examine, journal and keep the bundle of a minted record.
 
-    Raises the first check that a stranger's examination would fail.
+    The timestamps of the checkpoints that its events stand in go with it. Raises the first
+    check that a stranger's examination would fail who has those checkpoints.
     """
     graph = merged(desk, record.number)
     body = bundle_body(
@@ -41,10 +44,14 @@ def build_bundle(desk: Desk, signer: Signer, record: Record, *, at: Instant) -> 
         ],
         base_url=desk.config.base_url,
         built_at=at.whole,
+        timestamp_proofs=desk.store.anchors_of(record.number.suffix),
     )
     bundle = sign_bundle(signer, body, registry=desk.registry, signed_at=at)
     readers = Terms((KeySetPin(desk.keyset(), "this registry's key set"),), at)
-    examine_bundle(bundle.to_bytes(), readers).require()
+    report = examine(
+        bundle.to_bytes(), readers, proofs=proofs_of(desk, record), authorities=authorities_of(desk)
+    )
+    report.require()
     desk.store.add_bundle(bundle)
     return bundle
 

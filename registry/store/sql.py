@@ -154,3 +154,30 @@ UNDOCUMENTED: Final = (
     f"SELECT s.kind, s.digest FROM signatures s WHERE (s.kind, s.digest) NOT IN ({_DOCUMENTS} "  # noqa: S608
     "UNION ALL SELECT 'keyset', to_sha256 FROM ceremonies)"
 )
+
+ADD_CHECKPOINT: Final = (
+    "INSERT INTO checkpoints (sha256, at, anchor, body) VALUES (:sha256, :at, :anchor, :body) "
+    "ON CONFLICT DO NOTHING"
+)
+ADD_DATED: Final = (
+    "INSERT INTO dated (document, checkpoint) VALUES (:document, :checkpoint) "
+    "ON CONFLICT DO NOTHING RETURNING document"
+)
+UNDATED: Final = (
+    "SELECT kind, digest, body FROM (SELECT 'event' AS kind, event_id AS digest, body FROM events "
+    "UNION ALL SELECT 'bundle', sha256, body FROM bundles) d WHERE NOT EXISTS "
+    "(SELECT 1 FROM dated WHERE document = d.digest) LIMIT :count"
+)
+COUNT_UNDATED: Final = (
+    "SELECT count(*) FROM signatures s WHERE kind IN ('event', 'bundle') AND at < :before "
+    "AND NOT EXISTS (SELECT 1 FROM dated WHERE document = s.digest)"
+)
+CHECKPOINTS_OF: Final = (
+    "SELECT anchor, body FROM checkpoints WHERE sha256 IN (SELECT d.checkpoint FROM dated d WHERE "
+    "d.document IN (SELECT event_id FROM events WHERE subject = :subject UNION ALL "
+    "SELECT sha256 FROM bundles WHERE subject = :subject)) ORDER BY at, sha256"
+)
+ANCHORS_OF: Final = (
+    "SELECT anchor FROM checkpoints WHERE sha256 IN (SELECT d.checkpoint FROM dated d WHERE "
+    "d.document IN (SELECT event_id FROM events WHERE subject = :subject)) ORDER BY at, sha256"
+)

@@ -6,13 +6,14 @@ from registry.errors import ConflictError, StoreError
 from registry.protocol.keyset import KeySet
 from registry.store import sql
 from registry.store.chains import Chains
+from registry.store.checkpoints import Checkpoints
 from registry.store.keys import Keys
 from registry.store.parties import Parties
 from registry.store.records import Records
 from registry.store.rows import KeyRow
 
 
-class Store(Keys, Records, Chains, Parties):
+class Store(Keys, Records, Chains, Parties, Checkpoints):
     """The registry's database. Only documents that were verified are given to it.
 
     ``add_*`` inserts once and says whether it was new; ``find_*`` gives a value

@@ -167,3 +167,11 @@ def ok(body: bytes) -> bytes:
     """A good HTTP answer."""
     head = "HTTP/1.1 200 OK\r\nContent-Type: application/timestamp-reply\r\n"
     return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+def configure(home: Path, url: str, tsa: Tsa, timeout: str = "5s") -> None:
+    """Name an authority in the config of a home."""
+    file = home / "config.toml"
+    kept = file.read_text().split("\n[tsa]")[0]
+    lines = (f'url = "{url}"', f'certificate = "{tsa.root}"', f'timeout = "{timeout}"')
+    file.write_text("\n".join((kept, "[tsa]", *lines, "")))

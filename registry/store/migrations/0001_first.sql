@@ -113,3 +113,17 @@ CREATE TABLE signatures (
     at     INTEGER NOT NULL,
     UNIQUE (kind, digest, key_id)
 );
+
+-- Lists of documents that one timestamp of an outside authority dates, each with it.
+CREATE TABLE checkpoints (
+    sha256 BLOB PRIMARY KEY,
+    at     INTEGER NOT NULL,
+    anchor BLOB NOT NULL,
+    body   BLOB NOT NULL
+);
+
+-- Which checkpoint a document (event_id, or sha256 of a bundle) stands in.
+CREATE TABLE dated (
+    document   BLOB PRIMARY KEY,
+    checkpoint BLOB NOT NULL
+) WITHOUT ROWID;
