@@ -32,6 +32,11 @@ def new_seed() -> bytes:
     return secrets.token_bytes(SEED_LENGTH)
 
 
+def new_nonce() -> str:
+    """What makes a ceremony another than every one before it: 128 bits in hex."""
+    return secrets.token_hex(16)
+
+
 def guard_memory() -> None:
     """From here on the process leaves no core file: it will hold a seed, or shares of one."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

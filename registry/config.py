@@ -145,6 +145,11 @@ def _read(path: Path, home: Path) -> bytes:
     return data
 
 
+def refuse_secrets(document: dict[str, Any]) -> None:
+    """Raise ConfigError ``config.secret`` where a file that people write holds a secret."""
+    _refuse_secrets(document, "")
+
+
 def _refuse_secrets(value: object, name: str) -> None:
     if isinstance(value, dict):
         for key, item in value.items():
@@ -161,7 +166,7 @@ def _refuse_secrets(value: object, name: str) -> None:
 
 def _secret(name: str) -> ConfigError:
     return ConfigError(
-        f"{shown(name)} in config.toml looks like a secret",
+        f"{shown(name)} looks like a secret",
         code="config.secret",
         hint='secrets never stand there: passphrase = "credential:NAME", "file:/path" or "prompt:"'
         "; if it was a real one, change it",

@@ -30,6 +30,7 @@ COMMANDS: Final = (
     "key",
     "rotation",
     "keyset",
+    "ceremony",
 )
 
 
