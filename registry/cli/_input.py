@@ -77,15 +77,15 @@ def read_text(path: str) -> str:
         ) from None
 
 
-def documents(path: str) -> Iterator[Item]:
-    """Every JSON document of a file, one at a time.
+def documents(path: str, cap: int = SMALL.max_bytes) -> Iterator[Item]:
+    """Every JSON document of a file, one at a time, of at most *cap* bytes each.
 
     A file whose name ends in .jsonl, or that has a line which is a whole object
-    among others in its first MiB, is JSONL; any other is one document. Blank
+    among others in its first *cap* bytes, is JSONL; any other is one document. Blank
     lines are passed over, and a line over the cap is given cut, so that the
     strict reader refuses it.
     """
-    limit = SMALL.max_bytes + 1
+    limit = cap + 1
     label = "stdin" if path == "-" else Path(path).name
     with opened(path) as file:
         head = file.read(limit)

@@ -27,6 +27,12 @@ Number: TypeAlias = Annotated[
         "an arxiv: id or a DOI.",
     ),
 ]
+Told: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--registry", metavar="NAME", help="What another registry's imported bundles say."
+    ),
+]
 PastRotation: TypeAlias = Annotated[
     str | None,
     typer.Option(

@@ -1,6 +1,6 @@
 """pith event."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -8,11 +8,14 @@ from registry.cli import _output
 from registry.cli._anchor import anchor
 from registry.cli._boundary import note
 from registry.cli._input import read_text
-from registry.cli._options import AsJson, Home, Number, PastRotation, open_desk
+from registry.cli._options import AsJson, Home, Number, PastRotation, Told, open_desk
 from registry.cli.main import example, group
-from registry.errors import NotFoundError, UsageError
+from registry.errors import NotFoundError, UsageError, printable, visible
 from registry.protocol import schema
 from registry.protocol.graph import Paper
+
+if TYPE_CHECKING:
+    from registry.services.desk import Desk
 
 app = group("Signed events about records.")
 add = group("Sign an event about a record and store it.")
@@ -80,18 +83,47 @@ add.command("anchor", epilog=example("pith event add anchor arxiv:2401.00001 -o 
 
 @app.command("list", epilog=example("pith event list arxiv:2401.00001"))
 def list_(
-    context: typer.Context, number: Number, as_json: AsJson = False, home: Home = None
+    context: typer.Context,
+    number: Annotated[
+        str | None, typer.Argument(metavar="[NUMBER]", help="The record, as for the others.")
+    ] = None,
+    registry: Told = None,
+    quarantined: Annotated[
+        bool,
+        typer.Option("--quarantined", help="Instead: what imports kept apart, and why."),
+    ] = False,
+    as_json: AsJson = False,
+    home: Home = None,
 ) -> None:
-    """Print id, type and time of the events about a record, in the order of their merge."""
+    """Print id, type and time of the events about a record, in the order of their merge.
+
+    With --quarantined, print every event and bundle that an import did not take: its name,
+    what is wrong with it, and where it came from. None of it is part of any record.
+    """
     from registry.services.find import find_record, merged
 
     desk = open_desk(context, home)
-    for event in merged(desk, find_record(desk, number).number).events:
+    if quarantined:
+        _list_quarantined(desk, as_json=as_json)
+        return
+    if number is None:
+        raise UsageError("give NUMBER or --quarantined", code="usage.missing")
+    record = find_record(desk, number, registry)
+    for event in merged(desk, record.number, registry).events:
         if as_json:
             _output.json_line(event.to_json())
         else:
             body = event.body
             _output.lines([f"{event.event_id}  {body.event_type}  {body.created_at.seconds}"])
+
+
+def _list_quarantined(desk: "Desk", *, as_json: bool) -> None:
+    for row in desk.store.quarantined():
+        if as_json:
+            _output.json_line(row.to_json())
+        else:
+            told = f"{row.name}  {row.kind}  {row.verdict}  {row.code}  {row.at.seconds}"
+            _output.lines([f"{told}  {printable(row.source)}  {visible(row.reason)}"])
 
 
 @app.command(

@@ -1,14 +1,20 @@
 """pith init."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from registry.cli import _output
 from registry.cli._boundary import note
+from registry.cli._input import read_bytes
 from registry.cli._options import AsJson, Home, the_app
 from registry.cli.main import example, group
 from registry.errors import UsageError
+
+if TYPE_CHECKING:
+    from registry.app import App
+    from registry.config import Config
+    from registry.protocol.keyset_chain import Chain
 
 app = group("Make a registry.")
 DEFAULT_PASSPHRASE = "prompt:"  # noqa: S105 - where it comes from
@@ -68,6 +74,14 @@ def init(
         str | None,
         typer.Option("--key-id", help="The first key's id (else REGISTRY-v1-YEAR-MONTH)."),
     ] = None,
+    restore: Annotated[
+        str | None,
+        typer.Option(
+            "--restore",
+            metavar="KEYSETS",
+            help="Make the home of a lost registry anew, from all its key sets (JSONL).",
+        ),
+    ] = None,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
@@ -76,15 +90,23 @@ def init(
     The first key is made here and kept in the OS keyring (or where --signer says), and so
     is its successor, which the key set commits it to. Prints the digest of the key
     set, which is what verifiers pin.
+
+    With --restore no key is made: bring the keys back (`pith shares restore`, `pith key
+    add`), and `pith bundle import` every bundle ever published before you sign anything.
     """
     from registry.app import new_seed, now
     from registry.config import new_config
+    from registry.protocol.keyset_chain import parse_chain
     from registry.services.initialise import initialise
+    from registry.services.restore import check_registry
 
     app_ = the_app(context, home)
     uses_files = any(uri.startswith("file:") for uri in (signer, successor_signer or ""))
     if passphrase is None and uses_files:
         passphrase = DEFAULT_PASSPHRASE
+    chain = None if restore is None else parse_chain(read_bytes(restore))
+    if chain is not None:
+        registry = check_registry(chain, registry)
     config = new_config(
         app_.home,
         registry_id=_asked(registry, "--registry", "The registry's id (like lab.example)"),
@@ -93,6 +115,9 @@ def init(
         signer=signer,
         passphrase=passphrase,
     )
+    if chain is not None:
+        _restored(app_, config, chain, as_json=as_json)
+        return
     made = initialise(
         app_.home,
         config,
@@ -121,5 +146,22 @@ def init(
             "keyset_sha256": digest,
         }
         _output.json_line(told)
+    else:
+        _output.lines([digest])
+
+
+def _restored(app_: "App", config: "Config", chain: "Chain", *, as_json: bool) -> None:
+    from registry.app import now
+    from registry.services.restore import restore_home
+
+    body = restore_home(app_.home, config, chain, at=now()).body
+    digest = body.digest.hex()
+    note(f"made the home of {body.registry} anew in {app_.home}")
+    note(f"key set version {body.version} is its pin: compare its digest with what you know")
+    note("bring its keys back, and import every bundle it ever published before you sign")
+    if as_json:
+        _output.json_line(
+            {"registry": body.registry, "home": str(app_.home), "keyset_sha256": digest}
+        )
     else:
         _output.lines([digest])

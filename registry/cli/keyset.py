@@ -12,6 +12,7 @@ from registry.cli.main import example, group
 from registry.errors import ConflictError, MismatchError, NotFoundError, UsageError
 from registry.protocol import schema
 from registry.protocol.bundle import served_bytes
+from registry.protocol.equivocation import keyset_fork
 from registry.protocol.keyset import KeySet
 from registry.protocol.keyset_chain import Chain, follow, parse_chain
 
@@ -143,18 +144,23 @@ def _check_first(chain: Chain, digest: str | None) -> None:
 
 
 def _kept(error: ConflictError, copy: Path, chain: Chain, offered: KeySet) -> ConflictError:
-    """Write both sets of a fork beside the copy, and say where."""
-    held = next(link.keyset for link in chain if link.keyset.body.version == offered.body.version)
-    name = f"{copy.name}.fork-{offered.body.version}-{offered.body.digest.hex()[:16]}.json"
-    evidence = {
-        "evidence_type": "pith_key_set_fork",
-        "registry": offered.body.registry,
-        "version": offered.body.version,
-        "keysets": [held.to_json(), offered.to_json()],
-    }
-    _output.document(served_bytes(evidence), copy.with_name(name))
+    """Write the evidence of a fork beside the copy, and say where."""
+    version = offered.body.version
+    sets = {link.keyset.body.version: link.keyset for link in chain}
+    found = keyset_fork(sets.get(version - 1), sets[version], offered)
+    if found is None:
+        return ConflictError(
+            error.message,
+            code=error.code,
+            hint="this proves nothing against the registry: a stranger may have made the other "
+            "one; ask the registry",
+        )
+    name = f"{copy.name}.fork-{version}-{offered.body.digest.hex()[:16]}.json"
+    _output.document(found.canonical, copy.with_name(name))
     return ConflictError(
-        error.message, code=error.code, hint=f"both are in {name}: show it to the registry"
+        error.message,
+        code=error.code,
+        hint=f"the evidence is in {name}: `pith evidence verify`, and show it to the registry",
     )
 
 

@@ -26,6 +26,7 @@ COMMANDS: Final = (
     "event",
     "state",
     "bundle",
+    "evidence",
     "party",
     "key",
     "rotation",

@@ -3,7 +3,7 @@
 import typer
 
 from registry.cli import _output
-from registry.cli._options import Home, Number, Output, open_desk
+from registry.cli._options import Home, Number, Output, Told, open_desk
 from registry.cli.main import example, group
 from registry.protocol.bundle import served_bytes
 
@@ -16,10 +16,17 @@ def _state() -> None:
 
 
 @app.command(epilog=example("pith state show arxiv:2401.00001"))
-def show(context: typer.Context, number: Number, output: Output = None, home: Home = None) -> None:
+def show(
+    context: typer.Context,
+    number: Number,
+    registry: Told = None,
+    output: Output = None,
+    home: Home = None,
+) -> None:
     """Print the state that the events about a record come to, as its bundle holds it."""
     from registry.services.bundle import build_state
     from registry.services.find import find_record
 
     desk = open_desk(context, home)
-    _output.document(served_bytes(build_state(desk, find_record(desk, number))), output)
+    state = build_state(desk, find_record(desk, number, registry), registry)
+    _output.document(served_bytes(state), output)

@@ -2,8 +2,9 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final
 
 from registry.protocol.canonical import JsonObject
@@ -68,9 +69,18 @@ def audit(desk: Desk, outside: Iterable[tuple[str, bytes]], *, at: Instant) -> A
         unjournaled=tuple(desk.store.unjournaled()),
         undocumented=tuple(desk.store.undocumented()),
         unknown=tuple(
-            unknown for name, data in outside for unknown in _unknown(desk, name, data, at)
+            unknown
+            for name, data in chain(_kept_apart(desk), outside)
+            for unknown in _unknown(desk, name, data, at)
         ),
     )
+
+
+def _kept_apart(desk: Desk) -> Iterator[tuple[str, bytes]]:
+    """What imports kept apart because it contradicts what this registry did."""
+    for row in desk.store.quarantined():
+        if row.registry == desk.registry and row.verdict == "conflict":
+            yield f"quarantine: {row.source}", row.body
 
 
 def _unknown(desk: Desk, where: str, data: bytes, at: Instant) -> Iterable[Unknown]:
@@ -80,10 +90,12 @@ def _unknown(desk: Desk, where: str, data: bytes, at: Instant) -> Iterable[Unkno
     if not report.signed:
         report.require()
     ours = {row.public_key for row in desk.store.list_keys()}
+    ours |= {key.key for key in desk.key_objects()}
     for part in report.signed:
         part.key.verify(part.message, part.signature)
         kind = _KINDS.get(report.kind, part.what.split()[0])
         # What has a prefix is in the journal by the digest of what was signed.
         digest = part.message if kind in _BARE else hashlib.sha256(part.message).digest()
-        if part.key in ours and not desk.store.has_signature(kind, digest):
+        known = desk.store.has_signature(kind, digest) or desk.store.has_restored(kind, digest)
+        if part.key in ours and not known:
             yield Unknown(where, part.what, part.key_id, digest.hex())

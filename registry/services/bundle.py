@@ -56,9 +56,12 @@ def build_bundle(desk: Desk, signer: Signer, record: Record, *, at: Instant) -> 
     return bundle
 
 
-def build_state(desk: Desk, record: Record) -> JsonObject:
-    """The merged state of a minted record, as its bundle would hold it."""
-    graph = merged(desk, record.number)
+def build_state(desk: Desk, record: Record, registry: str | None = None) -> JsonObject:
+    """The merged state of a minted record, as its bundle would hold it, or of what another
+    *registry* says of one."""
+    graph = merged(desk, record.number, registry)
+    if registry is not None and registry != desk.registry:
+        return graph.state(list(desk.store.foreign_aliases(registry, record.number.suffix)))
     return graph.state(list(_aliases(record, graph)))
 
 
@@ -75,8 +78,6 @@ def _keys_needed(desk: Desk, graph: Merged, signer: Signer) -> list[KeyObject]:
         needed.add(event.body.signer)
         if event.body.event_type == RECORD_CREATED:
             needed.add(receipt_signer(event, Receipt.from_json(event.body.payload["receipt"])))
-    own = [entry.object for entry in desk.keyset().body.entries if entry.object is not None]
-    signers = desk.store.find_signers()
-    parties = [entry.key for entry in signers.body.entries] if signers is not None else []
-    refs = bindings_of((*own, *parties), desk.registry)
-    return [key for key, ref in zip((*own, *parties), refs, strict=True) if ref in needed]
+    keys = desk.key_objects()
+    refs = bindings_of(keys, desk.registry)
+    return [key for key, ref in zip(keys, refs, strict=True) if ref in needed]

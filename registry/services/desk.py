@@ -64,6 +64,17 @@ class Desk:
             if entry.object is not None and entry.usage == "registry"
         }
 
+    def key_objects(self) -> tuple[KeyObject, ...]:
+        """The key objects behind `bindings`: our own, and those of third parties."""
+        own = [
+            entry.object
+            for entry in self.keyset().body.entries
+            if entry.object is not None and entry.usage == "registry"
+        ]
+        signers = self.store.find_signers()
+        parties = () if signers is None else (entry.key for entry in signers.body.entries)
+        return (*own, *parties)
+
     def active_key(self) -> KeyObject:
         """The registry key that signs now."""
         active = self.keyset().body.active("registry")

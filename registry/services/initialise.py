@@ -28,6 +28,9 @@ _HEAD: Final = (
 )
 
 
+STORE_NAME: Final = "registry.db"
+
+
 @dataclass(frozen=True, slots=True)
 class Made:
     """A new registry: where its key and the committed successor are, and its key set."""
@@ -56,41 +59,54 @@ def initialise(
     finished by the same call. Raises ConflictError ``home.exists`` or
     ``key.exists``, StoreError ``home.write``.
     """
+    with new_home(home, config) as staging:
+        if config.store_path.exists():
+            made = _interrupted(home, config, key_store)
+            os.replace(staging / FILE_NAME, home / FILE_NAME)
+            return made
+        key_id = next_key_id(config, (), at) if key_id is None else schema.key_id(key_id)
+        second_store = successor_store or key_store
+        with (
+            _kept(key_store, key_id, seed, at) as key,
+            _kept(
+                second_store, next_key_id(config, (key_id,), at), successor_seed, at
+            ) as successor,
+        ):
+            keyset = _begin(staging / STORE_NAME, config, key_store, key, successor)
+            put_in_place(staging, home, config)
+        return Made(key, successor, keyset)
+
+
+@contextmanager
+def new_home(home: Path, config: Config) -> Iterator[Path]:
+    """A folder beside everything else where a home that has no config yet is made, with its
+    config written in it.
+
+    Raises ConflictError ``home.exists`` and ``home.busy``, StoreError ``home.write``.
+    """
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         with _alone(home), tempfile.TemporaryDirectory(prefix=".init-", dir=home) as staging:
             if (home / FILE_NAME).exists():
-                raise _exists(home)
-            written = Path(staging) / FILE_NAME
-            _write(written, _HEAD + tomli_w.dumps(_document(config, home)))
-            if config.store_path.exists():
-                made = _interrupted(home, config, key_store)
-                os.replace(written, home / FILE_NAME)
-                return made
-            key_id = next_key_id(config, (), at) if key_id is None else schema.key_id(key_id)
-            second_store = successor_store or key_store
-            with (
-                _kept(key_store, key_id, seed, at) as key,
-                _kept(
-                    second_store, next_key_id(config, (key_id,), at), successor_seed, at
-                ) as successor,
-            ):
-                try:
-                    keyset = _begin(
-                        Path(staging) / "registry.db", config, key_store, key, successor
-                    )
-                    os.replace(Path(staging) / "registry.db", config.store_path)
-                    os.replace(written, home / FILE_NAME)
-                except BaseException:
-                    config.store_path.unlink(missing_ok=True)
-                    raise
-            return Made(key, successor, keyset)
+                raise home_exists(home)
+            _write(Path(staging) / FILE_NAME, _HEAD + tomli_w.dumps(_document(config, home)))
+            yield Path(staging)
     except OSError as error:
         raise StoreError(
             f"cannot make the home {home}: {error.strerror or error}",
             code="home.write",
             hint="choose a folder you may write with --home",
         ) from None
+
+
+def put_in_place(staging: Path, home: Path, config: Config) -> None:
+    """Move the store of a new home where it belongs, and then its config, or neither."""
+    try:
+        os.replace(staging / STORE_NAME, config.store_path)
+        os.replace(staging / FILE_NAME, home / FILE_NAME)
+    except BaseException:
+        config.store_path.unlink(missing_ok=True)
+        raise
 
 
 @contextmanager
@@ -146,13 +162,14 @@ def _interrupted(home: Path, config: Config, key_store: KeyStore) -> Made:
     with Store(config.store_path) as store:
         rows, keyset = store.list_keys(), store.find_keyset()
         if store.registry != config.registry_id or keyset is None or rows[0].uri != key_store.uri:
-            raise _exists(home)
+            raise home_exists(home)
     key = next(row for row in rows if keyset.body.find(row.public_key) is not None)
     key_store.open(key.key_id, key.public_key)
     return Made(key, next(row for row in rows if row != key), keyset)
 
 
-def _exists(home: Path) -> ConflictError:
+def home_exists(home: Path) -> ConflictError:
+    """Why no registry is made where there is one."""
     return ConflictError(
         f"there is a registry in {home} already",
         code="home.exists",

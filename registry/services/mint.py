@@ -135,9 +135,13 @@ def event_line(event: Event) -> SignatureRow:
     return SignatureRow(signature.key_id, "event", bytes.fromhex(event.sha256), signature.signed_at)
 
 
+def receipt_line(receipt: Receipt) -> SignatureRow:
+    """The journal line of a receipt's signature."""
+    return SignatureRow(receipt.key_id, "receipt", bytes.fromhex(receipt.sha256), receipt.signed_at)
+
+
 def _journal(event: Event, receipt: Receipt) -> list[SignatureRow]:
-    line = SignatureRow(receipt.key_id, "receipt", bytes.fromhex(receipt.sha256), receipt.signed_at)
-    return [line, event_line(event)]
+    return [receipt_line(receipt), event_line(event)]
 
 
 def receipt_of(desk: Desk, record: Record) -> Receipt:

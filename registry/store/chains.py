@@ -6,6 +6,7 @@ from registry.errors import ConflictError
 from registry.protocol.bundle import Bundle
 from registry.protocol.event import Event
 from registry.protocol.instant import Instant
+from registry.protocol.number import PithNumber
 from registry.protocol.record import Record
 from registry.store import sql
 from registry.store.base import PAGE, held
@@ -98,35 +99,47 @@ class Chains(Journal):
             return [self._add_own(event, journal) for event, journal in entries]
 
     def _add_own(self, event: Event, journal: Sequence[SignatureRow]) -> bool:
+        subject, prev = event.body.subject, event.body.prev_event
+        for line in journal:
+            self._journal(line)
+        new = self._insert_event(event)
+        if new:
+            self._move_head(subject, event.body.signer.signer_id, prev, event.event_id)
+        place = {"subject": subject.suffix, "prev": event_bytes(prev)}
+        self._db.execute(sql.DROP_INTENT, place)
+        return new
+
+    def _insert_event(self, event: Event) -> bool:
         body = event.body
-        subject = body.subject.suffix
-        event_id = bytes.fromhex(event.sha256)
-        prev = event_bytes(body.prev_event)
         values = {
-            "event_id": event_id,
-            "subject": subject,
+            "event_id": bytes.fromhex(event.sha256),
+            "subject": body.subject.suffix,
             "event_type": body.event_type,
             "signer_id": body.signer.signer_id,
             "body": event.canonical,
         }
-        for line in journal:
-            self._journal(line)
-        new = bool(list(self._db.execute(sql.ADD_EVENT, values)))
-        if new:
-            head = {"subject": subject, "signer_id": body.signer.signer_id, "event_id": event_id}
-            moved = (
-                self._db.execute(sql.MOVE_HEAD, head | {"prev": prev})
-                if prev
-                else self._db.execute(sql.ADD_HEAD, head)
+        return bool(list(self._db.execute(sql.ADD_EVENT, values)))
+
+    def _move_head(
+        self, number: PithNumber, signer_id: str, old: str | None, event_id: str
+    ) -> None:
+        """Move the head of a signer's chain from *old* (None: the chain begins)."""
+        head = {
+            "subject": number.suffix,
+            "signer_id": signer_id,
+            "event_id": event_bytes(event_id),
+        }
+        moved = (
+            self._db.execute(sql.ADD_HEAD, head)
+            if old is None
+            else self._db.execute(sql.MOVE_HEAD, head | {"prev": event_bytes(old)})
+        )
+        if not list(moved):
+            raise ConflictError(
+                f"the chain of {number} has moved on",
+                code="event.head",
+                hint="nothing was stored; run the command again",
             )
-            if not list(moved):
-                raise ConflictError(
-                    f"the chain of {body.subject} has moved on",
-                    code="event.head",
-                    hint="nothing was stored; run the command again",
-                )
-        self._db.execute(sql.DROP_INTENT, {"subject": subject, "prev": prev})
-        return new
 
     def find_head(self, subject: str, signer_id: str) -> str | None:
         """The id of the last event of a signer on a record."""
@@ -145,14 +158,22 @@ class Chains(Journal):
 
     def add_bundle(self, bundle: Bundle) -> bool:
         """Keep a bundle we signed, with its journal line."""
-        digest = bytes.fromhex(bundle.sha256)
+        with self._write():
+            self._journal(bundle_line(bundle))
+            return self._insert_bundle(bundle)
+
+    def _insert_bundle(self, bundle: Bundle) -> bool:
         values = {
-            "sha256": digest,
+            "sha256": bytes.fromhex(bundle.sha256),
             "subject": bundle.body.number.suffix,
             "built_at": bundle.body.built_at.micros,
             "body": bundle.to_bytes(),
         }
-        signature = bundle.signature
-        with self._write():
-            self._journal(SignatureRow(signature.key_id, "bundle", digest, signature.signed_at))
-            return bool(list(self._db.execute(sql.ADD_BUNDLE, values)))
+        return bool(list(self._db.execute(sql.ADD_BUNDLE, values)))
+
+
+def bundle_line(bundle: Bundle) -> SignatureRow:
+    """The journal line of a bundle's signature."""
+    signature = bundle.signature
+    digest = bytes.fromhex(bundle.sha256)
+    return SignatureRow(signature.key_id, "bundle", digest, signature.signed_at)

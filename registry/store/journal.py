@@ -12,13 +12,11 @@ class Journal(Database):
     """What was signed and done."""
 
     def _journal(self, line: SignatureRow) -> None:
-        values = {
-            "key_id": line.key_id,
-            "kind": line.kind,
-            "digest": line.digest,
-            "at": line.at.micros,
-        }
-        self._db.execute(sql.ADD_SIGNATURE, values)
+        self._db.execute(sql.ADD_SIGNATURE, signature_values(line))
+
+    def _restore_signature(self, line: SignatureRow) -> None:
+        """Note a signature of ours that was made before this home was."""
+        self._db.execute(sql.ADD_RESTORED, signature_values(line))
 
     def add_act(self, line: ActRow) -> None:
         """Write an act on a key into the journal."""
@@ -62,6 +60,10 @@ class Journal(Database):
         """Whether the journal has a signature of this kind over these 32 bytes."""
         return self._first(sql.SIGNATURE, {"kind": kind, "digest": digest}) is not None
 
+    def has_restored(self, kind: str, digest: bytes) -> bool:
+        """Whether a signature over these 32 bytes came in when the home was made anew."""
+        return self._first(sql.RESTORED, {"kind": kind, "digest": digest}) is not None
+
     def unjournaled(self) -> list[tuple[str, str]]:
         """Stored documents without a line in the journal, as (kind, digest in hex)."""
         return [(kind, digest.hex()) for kind, digest in self._rows(sql.UNJOURNALED, {})]
@@ -69,3 +71,13 @@ class Journal(Database):
     def undocumented(self) -> list[tuple[str, str]]:
         """Lines of the journal without their document, as (kind, digest in hex)."""
         return [(kind, digest.hex()) for kind, digest in self._rows(sql.UNDOCUMENTED, {})]
+
+
+def signature_values(line: SignatureRow) -> dict[str, str | bytes | int]:
+    """A line as the database keeps it."""
+    return {
+        "key_id": line.key_id,
+        "kind": line.kind,
+        "digest": line.digest,
+        "at": line.at.micros,
+    }

@@ -53,7 +53,7 @@ class Keys(Ceremonies):
             for key_id, raw, usage, uri, at in self._rows(sql.KEYS, {})
         ]
 
-    def _insert_keyset(self, keyset: KeySet) -> bool:
+    def _insert_keyset(self, keyset: KeySet, *, restored: bool = False) -> bool:
         body = keyset.body
         values = {
             "version": body.version,
@@ -61,7 +61,11 @@ class Keys(Ceremonies):
             "body": canonical(keyset.to_json()),
         }
         new = bool(list(self._db.execute(sql.ADD_KEYSET, values)))
-        self._journal_keyset(keyset)
+        if restored:
+            for line in _lines(keyset):
+                self._restore_signature(line)
+        else:
+            self._journal_keyset(keyset)
         return new
 
     def replace_keyset(
@@ -96,9 +100,8 @@ class Keys(Ceremonies):
                 self._insert_transcript(transcript)
 
     def _journal_keyset(self, keyset: KeySet) -> None:
-        body = keyset.body
-        for signature in keyset.signatures:
-            self._journal(SignatureRow(signature.key_id, "keyset", body.digest, body.created_at))
+        for line in _lines(keyset):
+            self._journal(line)
 
     def list_keysets(self) -> list[KeySet]:
         """Every version of the key set, the oldest first."""
@@ -108,3 +111,12 @@ class Keys(Ceremonies):
         """The newest key set."""
         row = self._first(sql.NEWEST_KEYSET, {})
         return None if row is None else held(KeySet.parse, row[0])
+
+
+def _lines(keyset: KeySet) -> list[SignatureRow]:
+    """A journal line for each signature of a key set."""
+    body = keyset.body
+    return [
+        SignatureRow(signature.key_id, "keyset", body.digest, body.created_at)
+        for signature in keyset.signatures
+    ]

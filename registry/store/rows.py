@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
+from registry.protocol.canonical import JsonObject
 from registry.protocol.instant import Instant
 from registry.protocol.keys import PublicKey
 
@@ -58,6 +59,41 @@ class ActRow:
     key_id: str
     reason: str
     at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantineRow:
+    """A document that an import did not take, kept apart under its name.
+
+    ``name`` is an event id or a bundle's digest, ``kind`` event or bundle, ``subject``
+    the suffix of its record; ``verdict`` is invalid, unproven, ahead, untrusted or
+    conflict, ``code`` the rule and ``reason`` its words; ``source`` where it came from.
+    """
+
+    name: str
+    kind: str
+    registry: str
+    subject: str
+    verdict: str
+    code: str
+    reason: str
+    source: str
+    at: Instant
+    body: bytes
+
+    def to_json(self) -> JsonObject:
+        """What is said of it, for ``--json``."""
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "registry": self.registry,
+            "subject": self.subject,
+            "verdict": self.verdict,
+            "code": self.code,
+            "reason": self.reason,
+            "source": self.source,
+            "at": self.at.seconds,
+        }
 
 
 def event_bytes(event_id: str | None) -> bytes:

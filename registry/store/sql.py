@@ -128,7 +128,9 @@ ADD_SIGNATURE: Final = (
     "INSERT INTO signatures (key_id, kind, digest, at) VALUES (:key_id, :kind, :digest, :at) "
     "ON CONFLICT DO NOTHING"
 )
-LAST_SIGNED_AT: Final = "SELECT max(at) FROM signatures"
+LAST_SIGNED_AT: Final = (
+    "SELECT max(at) FROM (SELECT at FROM signatures UNION ALL SELECT at FROM restored) made"
+)
 SIGNATURES: Final = (
     "SELECT seq, key_id, kind, digest, at FROM signatures WHERE seq > :after "
     "ORDER BY seq LIMIT :count"
@@ -137,7 +139,8 @@ SIGNATURE: Final = "SELECT at FROM signatures WHERE kind = :kind AND digest = :d
 
 # Every stored document that was signed here, as (kind, what was signed).
 _DOCUMENTS: Final = (
-    "SELECT 'event' AS kind, event_id AS digest FROM events "
+    "SELECT 'event' AS kind, event_id AS digest FROM events e WHERE e.signer_id = "
+    "(SELECT value FROM meta WHERE name = 'registry') "
     "UNION ALL SELECT 'receipt', r.digest FROM records r WHERE EXISTS "
     "(SELECT 1 FROM heads h WHERE h.subject = r.suffix) "
     "UNION ALL SELECT 'bundle', sha256 FROM bundles "
@@ -147,7 +150,8 @@ _DOCUMENTS: Final = (
 )
 UNJOURNALED: Final = (
     f"SELECT d.kind, d.digest FROM ({_DOCUMENTS}) d WHERE NOT EXISTS "  # noqa: S608 - constant
-    "(SELECT 1 FROM signatures s WHERE s.kind = d.kind AND s.digest = d.digest)"
+    "(SELECT 1 FROM signatures s WHERE s.kind = d.kind AND s.digest = d.digest) AND NOT EXISTS "
+    "(SELECT 1 FROM restored s WHERE s.kind = d.kind AND s.digest = d.digest)"
 )
 # What a ceremony proposes is signed before it is a version of the key set.
 UNDOCUMENTED: Final = (
@@ -181,3 +185,59 @@ ANCHORS_OF: Final = (
     "SELECT anchor FROM checkpoints WHERE sha256 IN (SELECT d.checkpoint FROM dated d WHERE "
     "d.document IN (SELECT event_id FROM events WHERE subject = :subject)) ORDER BY at, sha256"
 )
+
+ADD_RESTORED: Final = (
+    "INSERT INTO restored (kind, digest, key_id, at) VALUES (:kind, :digest, :key_id, :at) "
+    "ON CONFLICT DO NOTHING"
+)
+RESTORED: Final = "SELECT at FROM restored WHERE kind = :kind AND digest = :digest LIMIT 1"
+
+ADD_FOREIGN_EVENT: Final = (
+    "INSERT INTO foreign_events (registry, event_id, subject, body) "
+    "VALUES (:registry, :event_id, :subject, :body) ON CONFLICT DO NOTHING RETURNING seq"
+)
+FOREIGN_EVENTS_OF: Final = (
+    "SELECT body FROM foreign_events WHERE registry = :registry AND subject = :subject ORDER BY seq"
+)
+FOREIGN_BY_SOURCE: Final = (
+    "SELECT r.body FROM records r WHERE r.source_kind = :kind AND r.source_id = :id "
+    "AND (:version IS NULL OR r.source_version = :version) AND EXISTS "
+    "(SELECT 1 FROM foreign_events f WHERE f.registry = :registry AND f.subject = r.suffix) "
+    "ORDER BY r.source_version DESC, r.suffix LIMIT :count"
+)
+FOREIGN_BY_PREFIX: Final = (
+    "SELECT r.body FROM records r WHERE r.suffix >= :low AND r.suffix <= :high AND EXISTS "
+    "(SELECT 1 FROM foreign_events f WHERE f.registry = :registry AND f.subject = r.suffix) "
+    "ORDER BY r.suffix LIMIT :count"
+)
+REPLACE_FOREIGN_ALIASES: Final = (
+    "INSERT INTO foreign_aliases (registry, subject, body) VALUES (:registry, :subject, :body) "
+    "ON CONFLICT (registry, subject) DO UPDATE SET body = excluded.body"
+)
+FOREIGN_ALIASES: Final = (
+    "SELECT body FROM foreign_aliases WHERE registry = :registry AND subject = :subject"
+)
+ADD_FOREIGN_KEY: Final = (
+    "INSERT INTO foreign_keys (registry, key_id, public_key, body) "
+    "VALUES (:registry, :key_id, :public_key, :body) ON CONFLICT DO NOTHING RETURNING key_id"
+)
+FOREIGN_KEYS: Final = "SELECT body FROM foreign_keys WHERE registry = :registry ORDER BY key_id"
+
+QUARANTINE: Final = (
+    "INSERT INTO quarantine "
+    "(name, kind, registry, subject, verdict, code, reason, source, at, body) VALUES "
+    "(:name, :kind, :registry, :subject, :verdict, :code, :reason, :source, :at, :body) "
+    "ON CONFLICT (name) DO UPDATE SET verdict = excluded.verdict, code = excluded.code, "
+    "reason = excluded.reason, source = excluded.source, at = excluded.at, body = excluded.body"
+)
+RELEASE: Final = "DELETE FROM quarantine WHERE name = :name RETURNING name"
+QUARANTINED: Final = (
+    "SELECT name, kind, registry, subject, verdict, code, reason, source, at, body "
+    "FROM quarantine WHERE name > :after ORDER BY name LIMIT :count"
+)
+
+ADD_EQUIVOCATION: Final = (
+    "INSERT INTO equivocations (sha256, at, body) VALUES (:sha256, :at, :body) "
+    "ON CONFLICT DO NOTHING RETURNING sha256"
+)
+EQUIVOCATIONS: Final = "SELECT body FROM equivocations ORDER BY at, sha256"

@@ -5,15 +5,15 @@ from collections.abc import Sequence
 from registry.errors import ConflictError, StoreError
 from registry.protocol.keyset import KeySet
 from registry.store import sql
-from registry.store.chains import Chains
 from registry.store.checkpoints import Checkpoints
+from registry.store.imports import Imports
 from registry.store.keys import Keys
 from registry.store.parties import Parties
 from registry.store.records import Records
-from registry.store.rows import KeyRow
+from registry.store.rows import ActRow, KeyRow
 
 
-class Store(Keys, Records, Chains, Parties, Checkpoints):
+class Store(Keys, Records, Imports, Parties, Checkpoints):
     """The registry's database. Only documents that were verified are given to it.
 
     ``add_*`` inserts once and says whether it was new; ``find_*`` gives a value
@@ -45,3 +45,18 @@ class Store(Keys, Records, Chains, Parties, Checkpoints):
             for key in keys:
                 self._insert_key(key)
             self._insert_keyset(keyset)
+
+    def begin_again(self, registry: str, keysets: Sequence[KeySet], act: ActRow) -> None:
+        """Make this the new store of a registry that there was before, from its key sets.
+
+        Their signatures were not made here, and it has no key yet; *act* says so in the
+        journal. Raises ConflictError ``store.begun``.
+        """
+        with self._write():
+            if not list(self._db.execute(sql.ADD_META, {"name": "registry", "value": registry})):
+                raise ConflictError(
+                    f"{self.path} already belongs to a registry", code="store.begun"
+                )
+            for keyset in keysets:
+                self._insert_keyset(keyset, restored=True)
+            self._act(act)

@@ -1,5 +1,6 @@
 """Every command's help says what it does and ends with an example that runs."""
 
+import hashlib
 import re
 import shlex
 import subprocess
@@ -22,6 +23,7 @@ from tests.parts import ROOT, needs
 from tests.signing.bus import Session
 from tests.timestamp.authority import Tsa, configure
 from tests.world import AUTHOR
+from tests.world import REGISTRY as FORKING
 
 
 def commands(command: Any = None, name: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -78,6 +80,12 @@ event list
 event show
 state show
 bundle build
+bundle import
+bundle diff
+bundle merge
+evidence find
+evidence export
+evidence verify
 key create
 key list
 key show
@@ -122,6 +130,22 @@ def test_a_group_lists_its_commands(name: str) -> None:
         words, mine = each.split(), name.split()
         if words[: len(mine)] == mine:
             assert re.search(rf"^  {words[len(mine)]} ", text, re.MULTILINE), each
+
+
+def exchanged(place: Path) -> str:
+    """Write two bundles of the home, two of a registry that contradicts itself, and the
+    evidence of it, whose digest this gives."""
+    for name in ("mine", "theirs"):
+        built = process("bundle", "build", "arxiv:2401.00001", home=place / "home").fine()
+        (place / f"{name}.json").write_bytes(built.out)
+    created = FORKING.record_created()
+    for name in ("seen", "signed"):
+        after = FORKING.snapshot(headline=name, prev=created.event_id)
+        bundle = FORKING.bundle(events=[created, after])
+        (place / f"{name}.json").write_bytes(bundle.to_bytes())
+    found = process("evidence", "find", "--json", "seen.json", "signed.json", cwd=place)
+    (place / "evidence.json").write_bytes(canonical(found.object))
+    return hashlib.sha256(canonical(found.object)).hexdigest()
 
 
 @pytest.fixture(name="place")
@@ -209,12 +233,13 @@ def test_the_example_runs(place: Path, name: str) -> None:
     (place / "pith-keys.json").write_bytes(keyset.out)
     told = process("keyset", "verify", place / "pith-keys.json").fine().lines[0].split()[-1]
 
+    fork = exchanged(place) if name.split()[0] in ("bundle", "evidence") else ""
     if name in WORDS:
         command = shlex.split(line)[1:]
         at_terminal(*command, home=home, answers=[("to go on", WORDS[name])], cwd=place).fine()
         return
     with authority(name, place):
-        done = typed(line, place, environment(home, DIGEST=told, HOME=str(place)))
+        done = typed(line, place, environment(home, DIGEST=told, EVIDENCE=fork, HOME=str(place)))
 
     assert done.returncode == (9 if name == "doctor" else 0), (line, done.stderr)
     assert "Traceback" not in done.stderr

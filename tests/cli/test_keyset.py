@@ -1,12 +1,12 @@
 """pith keyset."""
 
-import json
 from pathlib import Path
 
 import pytest
 
 from registry.app import App
 from registry.protocol.bundle import served_bytes
+from registry.protocol.equivocation import Contradiction
 from registry.protocol.keyset import KeySet
 from tests.cli.conftest import Pith
 from tests.protocol import test_keyset_chain as follows
@@ -129,5 +129,26 @@ def test_a_fork_is_kept_as_evidence(pith: Pith, tmp_path: Path) -> None:
 
     assert copy.read_bytes() == whole
     (evidence,) = tmp_path.glob("known-keys.jsonl.fork-2-*.json")
-    found = json.loads(evidence.read_bytes())
-    assert [KeySet.from_json(keyset) for keyset in found["keysets"]] == [follows.TWO, fork]
+    found = Contradiction.parse(evidence.read_bytes())
+    assert found.under == follows.ONE
+    assert {KeySet.from_json(each).body.digest for each in found.objects} == {
+        follows.TWO.body.digest,
+        fork.body.digest,
+    }
+    pin = tmp_path / "one.json"
+    pin.write_bytes(dump(follows.ONE.to_json()))
+    pith("evidence", "verify", evidence, "--pin", pin).fine()
+
+
+def test_a_strangers_set_under_the_registrys_name_is_no_evidence(
+    pith: Pith, tmp_path: Path
+) -> None:
+    copy = tmp_path / "known-keys.jsonl"
+    stranger = follows.first(follows.registry_key(follows.STRANGER), threshold=0)
+    one, other = files(tmp_path, follows.ONE, stranger)
+    pith("keyset", "update", copy, one, "--digest", follows.ONE.body.digest.hex()).fine()
+
+    done = pith("keyset", "update", copy, other).refused(6, "keyset.fork")
+
+    assert "proves nothing" in done.err
+    assert list(tmp_path.glob("*.fork-*")) == []

@@ -46,14 +46,15 @@ class World:
     home: Path
     keys: MemoryKeyStore = field(default_factory=lambda: MemoryKeyStore(REGISTRY))
     clock: Clock = field(default_factory=Clock)
+    name: str = REGISTRY
 
     @property
     def config(self) -> Config:
         """The config that init writes."""
         return new_config(
             self.home,
-            registry_id=REGISTRY,
-            base_url="https://lab.example",
+            registry_id=self.name,
+            base_url=f"https://{self.name}",
             name=None,
             signer="memory:",
             passphrase=None,

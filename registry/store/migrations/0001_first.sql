@@ -127,3 +127,64 @@ CREATE TABLE dated (
     document   BLOB PRIMARY KEY,
     checkpoint BLOB NOT NULL
 ) WITHOUT ROWID;
+
+-- Signatures of this registry from before its home was made anew: they came in with its
+-- published documents, so the journal has no lines for them.
+CREATE TABLE restored (
+    kind   TEXT NOT NULL,
+    digest BLOB NOT NULL,
+    key_id TEXT NOT NULL,
+    at     INTEGER NOT NULL,
+    PRIMARY KEY (kind, digest, key_id)
+) WITHOUT ROWID;
+
+-- What other registries say, from their bundles: never part of our own graph.
+CREATE TABLE foreign_events (
+    seq      INTEGER PRIMARY KEY,
+    registry TEXT NOT NULL,
+    event_id BLOB NOT NULL,
+    subject  TEXT NOT NULL,
+    body     BLOB NOT NULL,
+    UNIQUE (registry, event_id)
+);
+CREATE INDEX foreign_events_by_subject ON foreign_events (registry, subject, seq);
+
+-- The aliases of a record as another registry's newest bundle dates them: they stand in no event.
+CREATE TABLE foreign_aliases (
+    registry TEXT NOT NULL,
+    subject  TEXT NOT NULL,
+    body     BLOB NOT NULL,
+    PRIMARY KEY (registry, subject)
+) WITHOUT ROWID;
+
+-- The keys their events are checked with: a key_id means one key for ever.
+CREATE TABLE foreign_keys (
+    registry   TEXT NOT NULL,
+    key_id     TEXT NOT NULL,
+    public_key BLOB NOT NULL,
+    body       BLOB NOT NULL,
+    PRIMARY KEY (registry, key_id),
+    UNIQUE (registry, public_key)
+) WITHOUT ROWID;
+
+-- What imports did not take, apart from everything else and by name: an event id, or
+-- the digest of a bundle. Importing it again decides anew.
+CREATE TABLE quarantine (
+    name     TEXT PRIMARY KEY,
+    kind     TEXT NOT NULL,
+    registry TEXT NOT NULL,
+    subject  TEXT NOT NULL,
+    verdict  TEXT NOT NULL,
+    code     TEXT NOT NULL,
+    reason   TEXT NOT NULL,
+    source   TEXT NOT NULL,
+    at       INTEGER NOT NULL,
+    body     BLOB NOT NULL
+) WITHOUT ROWID;
+
+-- Evidence of equivocation that was found here, by its digest.
+CREATE TABLE equivocations (
+    sha256 BLOB PRIMARY KEY,
+    at     INTEGER NOT NULL,
+    body   BLOB NOT NULL
+) WITHOUT ROWID;

@@ -1,0 +1,186 @@
+"""Contradictions: who signed two things of which only one may be, in files or found on import."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from registry.errors import ConflictError, MalformedError, NotFoundError, PithError, shown
+from registry.protocol.bundle import Bundle
+from registry.protocol.bundle_checks import bindings_of
+from registry.protocol.canonical import JsonObject
+from registry.protocol.equivocation import (
+    Contradiction,
+    Seen,
+    examine_evidence,
+    find_forks,
+    find_keyset_forks,
+    keys_of,
+)
+from registry.protocol.event import Bindings, Event, SignerRef
+from registry.protocol.event_checks import examine_event
+from registry.protocol.instant import Instant
+from registry.protocol.keys import REGISTRY_SIGNER, KeyObject, PublicKey
+from registry.protocol.keyset import KeySet
+from registry.protocol.keyset_rules import verify_keyset
+from registry.protocol.strict_json import LARGE, read_json
+from registry.protocol.trust import KeySetPin, Pin, Terms, anchor
+from registry.services.desk import Desk
+
+MIN_NAME = 8
+
+
+@dataclass
+class Pile:
+    """What was read from files: valid events, key sets, and the keys that they show."""
+
+    pins: Sequence[Pin]
+    at: Instant
+    events: list[tuple[JsonObject, str]] = field(default_factory=list)
+    keysets: list[KeySet] = field(default_factory=list)
+    keys: dict[tuple[str, bytes], KeyObject] = field(default_factory=dict)
+
+    def add(self, data: bytes) -> None:
+        """Read one document: a bundle, event, key set, or evidence, whose objects count.
+
+        Raises MalformedError ``evidence.kind`` for anything else.
+        """
+        value = read_json(data, LARGE).value
+        if "bundle_type" in value:
+            self._add_bundle(Bundle.from_json(value))
+        elif "event_type" in value:
+            self.events.append((value, Event.from_json(value).body.signer.signer_id))
+        elif "keyset_type" in value:
+            self._add_keyset(KeySet.from_json(value))
+        elif "evidence_type" in value:
+            self._add_evidence(Contradiction.from_json(value))
+        else:
+            raise MalformedError(
+                "no document in which a signer could contradict itself",
+                code="evidence.kind",
+                hint="known are bundles, events, key sets and evidence",
+            )
+
+    def _add_bundle(self, bundle: Bundle) -> None:
+        value = bundle.body.value
+        registry = ""
+        for event in value["events"]:
+            signer = SignerRef.from_json(event.get("signer"), "$.events.signer")
+            if signer.signer_type == REGISTRY_SIGNER:
+                registry = signer.signer_id
+        self._add_keys(registry, map(KeyObject.from_json, value["public_keys"]))
+        self.events += [(event, registry) for event in value["events"]]
+
+    def _add_keyset(self, keyset: KeySet) -> None:
+        verify_keyset(keyset)
+        self.keysets.append(keyset)
+        entries = keyset.body.entries
+        self._add_keys(keyset.body.registry, (e.object for e in entries if e.object is not None))
+
+    def _add_evidence(self, found: Contradiction) -> None:
+        self._add_keys(found.signer_id, found.keys)
+        for keyset in (found.under,) if found.under is not None else ():
+            self._add_keyset(keyset)
+        for value in found.objects:
+            if "event_type" in value:
+                self.events.append((value, found.signer_id))
+            else:
+                self._add_keyset(KeySet.from_json(value))
+
+    def _add_keys(self, registry: str, keys: Iterable[KeyObject]) -> None:
+        for key in keys:
+            self.keys.setdefault((key.signer_id or registry, key.key.raw), key)
+
+    def contradictions(self) -> tuple[Contradiction, ...]:
+        """Everything in the pile that contradicts something else in it, each once.
+
+        Events under different keys are one signer's where the pins lead to both. Of a
+        second root nothing is said unless a key set of the registry is pinned.
+        """
+        pinned = self._pinned()
+        found = find_forks(self._seen(pinned), pinned)
+        sets = find_keyset_forks([*self.keysets, *pinned.values()])
+        unpinned = Terms((), self.at)
+        return tuple(
+            each for each in (*found, *sets) if examine_evidence(each.canonical, unpinned).ok
+        )
+
+    def _pinned(self) -> dict[str, KeySet]:
+        names = {pin.registry for pin in self.pins if isinstance(pin, KeySetPin)}
+        sets = {name: anchor(self.pins, name).keyset for name in names}
+        return {name: keyset for name, keyset in sorted(sets.items()) if keyset is not None}
+
+    def _seen(self, pinned: Mapping[str, KeySet]) -> list[Seen]:
+        for name, keyset in pinned.items():
+            entries = keyset.body.entries
+            self._add_keys(name, (e.object for e in entries if e.object is not None))
+        bindings: dict[SignerRef, PublicKey] = {}
+        by_signer: dict[str, list[KeyObject]] = {}
+        for (signer_id, _), key in self.keys.items():
+            bindings |= bindings_of([key], signer_id)
+            by_signer.setdefault(signer_id, []).append(key)
+        seen = []
+        for value, registry in self.events:
+            event = _valid(value, bindings)
+            if event is None:
+                continue
+            signer = event.body.signer
+            bound = bindings[signer]
+            known = pinned.get(signer.signer_id)
+            listed = known is not None and known.body.find(bound) is not None
+            speaker = signer.signer_id if listed else f"{signer.signer_id} {bound.hex}"
+            keys = keys_of(event, by_signer[signer.signer_id])
+            seen.append(Seen(event, keys, registry, speaker))
+        return seen
+
+
+def _valid(value: JsonObject, bindings: Bindings) -> Event | None:
+    """The event, where each of its checks is ok."""
+    try:
+        event = Event.from_json(value)
+    except PithError:
+        return None
+    copy = examine_event(value, event.body.subject, bindings)
+    return event if copy.failed is None else None
+
+
+def find_contradictions(
+    documents: Iterable[tuple[str, bytes]], pins: Sequence[Pin], *, at: Instant
+) -> tuple[Contradiction, ...]:
+    """Look through documents, each (name, bytes), for equivocation.
+
+    Raises the failure of a document that cannot be read, with its name.
+    """
+    pile = Pile(pins, at)
+    for name, data in documents:
+        try:
+            pile.add(data)
+        except PithError as error:
+            raise type(error)(f"{shown(name)}: {error}", code=error.code, hint=error.hint) from None
+    return pile.contradictions()
+
+
+def held_contradictions(desk: Desk) -> tuple[Contradiction, ...]:
+    """Those that imports found here."""
+    return tuple(desk.store.evidence())
+
+
+def named(found: Iterable[Contradiction], name: str) -> Contradiction:
+    """The one whose digest begins with *name*; NotFoundError ``evidence.absent``,
+    ConflictError ``evidence.ambiguous``."""
+    matching = [
+        each
+        for each in found
+        if len(name) >= MIN_NAME and each.digest.hex().startswith(name.lower())
+    ]
+    if not matching:
+        raise NotFoundError(
+            f"no evidence {shown(name)}",
+            code="evidence.absent",
+            hint="`pith evidence find` shows what there is; give 8 digits or more",
+        )
+    if len(matching) > 1:
+        raise ConflictError(
+            f"{shown(name)} is short for {len(matching)} documents",
+            code="evidence.ambiguous",
+            hint="give the whole digest",
+        )
+    return matching[0]

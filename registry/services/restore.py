@@ -1,0 +1,66 @@
+"""Restore: make the home of a registry anew from the key sets it published."""
+
+import os
+from pathlib import Path
+
+from registry.config import FILE_NAME, Config
+from registry.errors import ConflictError
+from registry.protocol.instant import Instant
+from registry.protocol.keyset import KeySet
+from registry.protocol.keyset_chain import Chain
+from registry.services.importing import RESTORED
+from registry.services.initialise import STORE_NAME, home_exists, new_home, put_in_place
+from registry.store.rows import ActRow
+from registry.store.store import Store
+
+
+def restore_home(home: Path, config: Config, chain: Chain, *, at: Instant) -> KeySet:
+    """Make the home of a registry that there was before, without keys and records.
+
+    *chain* are its key sets, whose newest becomes the home's own pin. The journal says
+    that the home was made anew at *at*: signatures of ours dated before it are taken
+    from published bundles. Gives the newest set. An interrupted call is finished by the
+    same one. Raises ConflictError ``home.exists``, StoreError ``home.write``.
+    """
+    keysets = [link.keyset for link in chain]
+    newest = keysets[-1]
+    with new_home(home, config) as staging:
+        if config.store_path.exists():
+            _check_interrupted(home, config, newest)
+            os.replace(staging / FILE_NAME, home / FILE_NAME)
+            return newest
+        reason = f"made anew from key sets {keysets[0].body.version} to {newest.body.version}"
+        signing = newest.body.active("registry") or newest.body.entries
+        act = ActRow(RESTORED, signing[0].key_id, reason, at)
+        path = staging / STORE_NAME
+        with Store(path, create=True) as store:
+            store.begin_again(config.registry_id, keysets, act)
+        path.chmod(0o600)
+        put_in_place(staging, home, config)
+    return newest
+
+
+def _check_interrupted(home: Path, config: Config, newest: KeySet) -> None:
+    """A store without a config is that of the same call, interrupted, or stays alone."""
+    with Store(config.store_path) as store:
+        found = store.find_keyset()
+        anew = any(act.act == RESTORED for act in store.acts())
+        if (
+            not anew
+            or found is None
+            or store.registry != config.registry_id
+            or found.body.digest != newest.body.digest
+        ):
+            raise home_exists(home)
+
+
+def check_registry(chain: Chain, registry: str | None) -> str:
+    """The registry of a chain of key sets; ConflictError ``init.registry`` for another."""
+    found = chain[-1].keyset.body.registry
+    if registry is not None and registry != found:
+        raise ConflictError(
+            f"the key sets are of {found}, not {registry}",
+            code="init.registry",
+            hint="leave --registry out: the key sets say it",
+        )
+    return found
