@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import tomli_w
 
-from registry.config import Config, duration, load_config, new_config
+from registry.config import Config, Tsa, duration, load_config, new_config
 from registry.errors import ConfigError, MalformedError, PithError
 from tests.parts import ROOT
 from tests.signing.as_nobody import code_as_nobody, open_folder
@@ -102,6 +102,43 @@ def test_a_good_value(
     tmp_path: Path, table: str, name: str, value: object, field: str, wanted: object
 ) -> None:
     assert getattr(loaded(tmp_path, **{table: {name: value}}), field) == wanted
+
+
+AUTHORITY = {"url": "https://tsa.example/tsr?a=b", "certificate": "tsa.pem", "timeout": "30s"}
+
+
+def test_a_timestamp_authority(tmp_path: Path) -> None:
+    whole = loaded(tmp_path, tsa=AUTHORITY).tsa
+    least = loaded(tmp_path, tsa={"certificate": "/certificates/tsa.pem"}).tsa
+
+    assert whole == Tsa("https://tsa.example/tsr?a=b", tmp_path / "tsa.pem", 30)
+    assert least == Tsa(None, Path("/certificates/tsa.pem"), 10)
+    for url in ("http://127.0.0.1:3161/", "http://localhost/tsr", "http://[::1]:1", "https://a"):
+        found = loaded(tmp_path, tsa=AUTHORITY | {"url": url}).tsa
+        assert found is not None
+        assert found.url == url
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("url", value) for value in ("http://tsa.example/", "ftp://a", "https://", "", 1)),
+        ("url", "http://127.0.0.1.tsa.example/"),
+        ("url", "http://localhost@tsa.example/"),
+        ("url", "https://tsa.example/\r\nX: y"),
+        ("url", "https://tsa.example:0/"),
+        *(("timeout", value) for value in ("0s", "121s", "1d", 10, "")),
+        *(("certificate", value) for value in ("", 1, "a\0b")),
+    ],
+)
+def test_a_bad_timestamp_authority(tmp_path: Path, name: str, value: object) -> None:
+    with pytest.raises(ConfigError) as caught:
+        loaded(tmp_path, tsa=AUTHORITY | {name: value})
+
+    assert caught.value.code == "config.form"
+    assert f"{name} in [tsa]" in caught.value.message
+    with pytest.raises(ConfigError):
+        loaded(tmp_path, tsa={"url": "https://tsa.example"})
 
 
 def test_the_store_is_relative_to_the_home_or_absolute(tmp_path: Path) -> None:

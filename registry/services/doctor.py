@@ -10,6 +10,7 @@ from registry.protocol.instant import Instant
 from registry.protocol.keyset_rules import verify_keyset
 from registry.services.desk import Desk
 from registry.services.keys import key_status
+from registry.services.timestamps import load_authority
 from registry.signing.proof import prove_key
 from registry.signing.signer import KeyStore
 from registry.store.rows import KeyRow
@@ -42,6 +43,8 @@ def diagnose(open_desk: Callable[[], Desk], home: Path, at: Instant) -> Iterator
     yield from _looked_at("clock", lambda: _clock(desk, at))
     yield from _looked_at("key set", lambda: _keyset(desk, at))
     yield from _looked_at("recovery", lambda: _recovery(desk))
+    if desk.config.tsa is not None:
+        yield from _looked_at("timestamps", lambda: _timestamps(desk, at))
     for uri in sorted({row.uri for row in desk.store.list_keys()}):
         yield from _key_store(desk, uri)
     yield from _looked_at("signer", lambda: _signer(desk, at))
@@ -114,6 +117,22 @@ def _recovery(desk: Desk) -> Finding:
         "there is no recovery key: whoever takes the active key takes the registry",
         "keys/README.md, Custody, says what that means and what to keep",
     )
+
+
+def _timestamps(desk: Desk, at: Instant) -> Finding:
+    """Where an authority is configured, its certificate, and whether the daily list is made."""
+    if desk.config.tsa is not None:
+        load_authority(desk.config.tsa.certificate)
+    last = desk.store.last_checkpoint_at()
+    text = "nothing is dated yet" if last is None else f"dated last {last.seconds}"
+    if desk.store.undated(1) and (last is None or last < at.plus(days=-2)):
+        return Finding(
+            "timestamps",
+            "attention",
+            f"{text}, and there are events or bundles that are not dated",
+            "run `pith event add anchor --daily` from cron",
+        )
+    return Finding("timestamps", "ok", text)
 
 
 def _key_store(desk: Desk, uri: str) -> Iterator[Finding]:

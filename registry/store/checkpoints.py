@@ -23,9 +23,10 @@ class Checkpoints(Database):
             for kind, digest, body in self._rows(sql.UNDATED, {"count": count})
         ]
 
-    def count_undated(self, before: Instant) -> int:
-        """How many signatures over events and bundles from before a time are in none."""
-        return int(self._rows(sql.COUNT_UNDATED, {"before": before.micros})[0][0])
+    def last_checkpoint_at(self) -> Instant | None:
+        """When the newest checkpoint was made."""
+        (latest,) = self._rows(sql.LAST_CHECKPOINT_AT, {})[0]
+        return None if latest is None else Instant(latest)
 
     def add_checkpoint(self, checkpoint: Checkpoint, anchor: JsonObject, *, at: Instant) -> None:
         """Keep a checkpoint with its timestamp, and note every document in it.

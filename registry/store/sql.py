@@ -172,10 +172,7 @@ UNDATED: Final = (
     "UNION ALL SELECT 'bundle', sha256, body FROM bundles) d WHERE NOT EXISTS "
     "(SELECT 1 FROM dated WHERE document = d.digest) LIMIT :count"
 )
-COUNT_UNDATED: Final = (
-    "SELECT count(*) FROM signatures s WHERE kind IN ('event', 'bundle') AND at < :before "
-    "AND NOT EXISTS (SELECT 1 FROM dated WHERE document = s.digest)"
-)
+LAST_CHECKPOINT_AT: Final = "SELECT max(at) FROM checkpoints"
 CHECKPOINTS_OF: Final = (
     "SELECT anchor, body FROM checkpoints WHERE sha256 IN (SELECT d.checkpoint FROM dated d WHERE "
     "d.document IN (SELECT event_id FROM events WHERE subject = :subject UNION ALL "

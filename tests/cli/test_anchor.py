@@ -333,6 +333,19 @@ def test_a_registry_believes_its_own_authority(asking: Path, pith: Pith, tmp_pat
     assert {verdict["verdict"] for verdict in shown["verdicts"]} == {"valid"}
 
 
+def test_doctor_wants_the_daily_list(asking: Path, pith: Pith, tsa: Tsa) -> None:
+    def finding() -> dict[str, Any]:
+        found = pith("doctor", "--json", home=asking).objects
+        (each,) = [each for each in found if each["name"] == "timestamps"]
+        return dict(each)
+
+    assert finding()["status"] == "attention"
+    pith("event", "add", "anchor", "--daily", home=asking).fine()
+    assert finding()["status"] == "ok"
+    configure(asking, "http://127.0.0.1:9/", tsa, certificate=tsa.key)
+    assert (finding()["status"], finding()["code"]) == ("fail", "tsa.certificate")
+
+
 # -- authorities that fail -----------------------------------------------------
 
 

@@ -169,9 +169,15 @@ def ok(body: bytes) -> bytes:
     return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 
-def configure(home: Path, url: str, tsa: Tsa, timeout: str = "5s") -> None:
+def configure(
+    home: Path, url: str, tsa: Tsa, timeout: str = "5s", *, certificate: Path | None = None
+) -> None:
     """Name an authority in the config of a home."""
     file = home / "config.toml"
     kept = file.read_text().split("\n[tsa]")[0]
-    lines = (f'url = "{url}"', f'certificate = "{tsa.root}"', f'timeout = "{timeout}"')
+    lines = (
+        f'url = "{url}"',
+        f'certificate = "{certificate or tsa.root}"',
+        f'timeout = "{timeout}"',
+    )
     file.write_text("\n".join((kept, "[tsa]", *lines, "")))
