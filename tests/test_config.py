@@ -70,7 +70,7 @@ def test_the_example_shows_every_setting_and_loads(tmp_path: Path) -> None:
         "registry": {"id", "base_url", "name"},
         "store": {"url"},
         "signer": {"default", "passphrase"},
-        "keys": {"id_pattern", "rotate_after", "warn_before"},
+        "keys": {"id_pattern", "rotate_after", "overlap", "warn_before"},
         "verify": {"pins", "max_ahead"},
         "mint": {"batch"},
         "tsa": {"url", "certificate", "timeout"},
