@@ -153,10 +153,10 @@ def _begin(
     from registry.app import new_nonce, new_seed
     from registry.services.ceremony import ask, hold_here, prepare
 
-    handover = prepare(desk, plan, nonce=new_nonce(), seeds=new_seed, at=desk.clock())
     confirm = _ceremony.confirmer(desk.clock)
+    handover = prepare(desk, plan, nonce=new_nonce(), seeds=new_seed, at=desk.clock())
     if request is None:
-        keyset, session = hold_here(desk, handover, confirm)
+        keyset, session = hold_here(desk, handover, confirm, at=desk.clock())
         _ceremony.write_transcripts(_folder(desk, folder), [session])
         _ceremony.tell(keyset.body, plan.act, as_json=as_json)
         return
@@ -170,7 +170,8 @@ def _here(desk: "Desk", handover: "Handover", folder: Path | None, *, as_json: b
     from registry.services.ceremony import check_asked, hold_here
 
     check_asked(desk, handover)
-    keyset, session = hold_here(desk, handover, _ceremony.confirmer(desk.clock))
+    confirm = _ceremony.confirmer(desk.clock)
+    keyset, session = hold_here(desk, handover, confirm, at=desk.clock())
     _ceremony.write_transcripts(_folder(desk, folder), [session])
     _ceremony.tell(keyset.body, handover.act, as_json=as_json)
 

@@ -232,8 +232,15 @@ def hold(
     return handover.with_session(made, session), session
 
 
-def hold_here(desk: Desk, handover: Handover, confirm: Confirm) -> tuple[KeySet, Transcript]:
-    """Hold a whole ceremony on the registry's machine, and take what it made."""
+def hold_here(
+    desk: Desk, handover: Handover, confirm: Confirm, *, at: Instant
+) -> tuple[KeySet, Transcript]:
+    """Hold a whole ceremony on the registry's machine, and take what it made.
+
+    Everything is checked before the first step, and again before it is kept.
+    """
+    held = verify_chain(desk.store.list_keysets())
+    verify_handover(handover, held=held, registry=desk.registry, at=at)
     here = present(handover, lambda key_id: desk.find_key(key_id) is not None)
     if missing := [each for each in handover.participants if each not in here and each.key_id]:
         raise KeyUnavailableError(
