@@ -7,12 +7,11 @@ from typing import Final
 NAMESPACE: Final = "pith-approval"
 
 
-def keygen(*arguments: object) -> str:
+def keygen(*arguments: object, cwd: Path | None = None) -> str:
     """Run ssh-keygen; what it printed."""
-    done = subprocess.run(
-        ["ssh-keygen", *map(str, arguments)], capture_output=True, text=True, timeout=20, check=True
-    )
-    return done.stdout
+    command = ["ssh-keygen", *map(str, arguments)]
+    options = {"capture_output": True, "text": True, "timeout": 20, "check": True}
+    return str(subprocess.run(command, cwd=cwd, **options).stdout)
 
 
 def new_key(folder: Path, name: str, kind: str = "ed25519") -> Path:
