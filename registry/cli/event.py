@@ -4,22 +4,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from registry.cli import _output
+from registry.cli import _event_commands, _event_forms, _output
 from registry.cli._anchor import anchor
-from registry.cli._boundary import note
-from registry.cli._input import read_text
-from registry.cli._options import AsJson, Home, Number, PastRotation, Told, open_desk
+from registry.cli._options import AsJson, Home, Told, open_desk
 from registry.cli.main import example, group
 from registry.errors import NotFoundError, UsageError, printable, visible
 from registry.protocol import schema
-from registry.protocol.graph import Paper
 
 if TYPE_CHECKING:
     from registry.services.desk import Desk
 
 app = group("Signed events about records.")
 add = group("Sign an event about a record and store it.")
+sign = group("Sign an event about a record as somebody who is not its registry.")
 app.add_typer(add, name="add")
+app.add_typer(sign, name="sign")
 
 
 @add.callback()
@@ -27,53 +26,15 @@ def _add() -> None:
     """Sign an event about a record and store it."""
 
 
-@add.command(
-    "graph-snapshot",
-    epilog=example(
-        'pith event add graph-snapshot arxiv:2401.00001 --title "On Names" \\',
-        '  --abstract "We name." --authors "A. Author and B. Other"',
-    ),
-)
-def graph_snapshot(
-    context: typer.Context,
-    number: Number,
-    title: Annotated[str, typer.Option("--title", help="The title, as its source has it.")],
-    abstract_file: Annotated[
-        str | None,
-        typer.Option("--abstract-file", metavar="FILE", help="The abstract from a file, - stdin."),
-    ] = None,
-    abstract: Annotated[str | None, typer.Option("--abstract", help="The abstract.")] = None,
-    authors: Annotated[
-        str, typer.Option("--authors", help="The authors, with commas between them.")
-    ] = "",
-    headline: Annotated[str, typer.Option("--headline", help="One line about the paper.")] = "",
-    past_rotation: PastRotation = None,
-    as_json: AsJson = False,
-    home: Home = None,
-) -> None:
-    """Sign what is known of a paper: title, authors, the beginning of its abstract.
+@sign.callback()
+def _sign() -> None:
+    """Sign an event about a record as somebody who is not its registry: no home is needed."""
 
-    Title and abstract must be the very ones of the record. A new snapshot supersedes
-    the one before; one that says the same is not signed again. Prints the event's id.
-    """
-    from registry.services.append import add_graph_snapshot
-    from registry.services.find import find_record
 
-    if (abstract is None) == (abstract_file is None):
-        raise UsageError("give --abstract or --abstract-file", code="usage.missing")
-    text = read_text(abstract_file) if abstract_file is not None else abstract or ""
-    paper = Paper(title=title, abstract=text, authors=authors, headline=headline)
-    desk = open_desk(context, home)
-    record = find_record(desk, number)
-    at = desk.clock()
-    signer = desk.signer(at, past_rotation)
-    event, new = add_graph_snapshot(desk, signer, record, paper, at=at)
-    if not new:
-        note("the current snapshot says the same: nothing was signed")
-    if as_json:
-        _output.json_line({"event": event.to_json(), "new": new})
-    else:
-        _output.lines([event.event_id])
+for _form in (_event_forms.GRAPH_SNAPSHOT, *_event_forms.FORMS):
+    _event_commands.add_command(add, _form)
+for _form in _event_forms.FORMS:
+    _event_commands.sign_command(sign, _form)
 
 
 add.command("anchor", epilog=example("pith event add anchor arxiv:2401.00001 -o proof.json"))(

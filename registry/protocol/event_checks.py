@@ -7,7 +7,7 @@ from typing import Final
 from registry.errors import MalformedError, MismatchError, PithError, VerificationError, shown
 from registry.protocol.canonical import Encoder, JsonObject, canonical, plain_canonical
 from registry.protocol.checks import Check, passed_check
-from registry.protocol.event import Bindings, Event, SignerRef, event_identity
+from registry.protocol.event import Bindings, Event, EventBody, SignerRef, event_identity
 from registry.protocol.event_types import AUTHOR_ATTESTATION, EVENT_TYPES, RECORD_CREATED
 from registry.protocol.keys import REGISTRY_SIGNER
 from registry.protocol.number import PithNumber
@@ -109,7 +109,12 @@ def _check_signer(event: Event, _: bytes, __: PithNumber, bindings: Bindings) ->
 
 
 def _check_allowed(event: Event, _: bytes, __: PithNumber, ___: Bindings) -> None:
-    body = event.body
+    check_allowed(event.body)
+
+
+def check_allowed(body: EventBody) -> None:
+    """The signer's type may sign such an event; VerificationError ``event.allowed`` or
+    ``event.strength``."""
     if body.signer.signer_type not in EVENT_TYPES[body.event_type].signers:
         raise VerificationError(
             f"a {body.signer.signer_type} may not sign {body.event_type}", code="event.allowed"

@@ -1,13 +1,14 @@
 """The graph snapshot: what a registry says of a paper beyond its record (section 7)."""
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Self
 
-from registry.errors import MismatchError
+from registry.errors import MalformedError, MismatchError
 from registry.protocol import schema
 from registry.protocol.canonical import Json, JsonObject, digest
 from registry.protocol.record import Record
 from registry.protocol.source import Source
+from registry.protocol.strict_json import read_json
 from registry.protocol.text import abstract_excerpt, authors_text, collapse, text_sha256
 
 _KEYS: Final = frozenset(
@@ -22,6 +23,7 @@ _KEYS: Final = frozenset(
         "builder_version",
     )
 )
+MAX_PART: Final = 65_536
 _SECTIONS: Final = ("paper", "claims", "verdict", "references", "formal_canon", "author_claims")
 
 
@@ -56,9 +58,28 @@ def list_sha256(items: list[Json]) -> str:
 EMPTY_SHA256: Final = list_sha256([])
 
 
+_VERDICT: Final[JsonObject] = {
+    "id": None,
+    "model_set": {},
+    "created_at": None,
+    "strongest_claim": "",
+    "one_line_summary": "",
+    "pipeline_version": None,
+    "weakest_assumption": "",
+    "pith_extraction_headline": "",
+}
+_TEXTS: Final = ("title", "abstract", "authors", "headline")
+_LISTS: Final = ("claims", "references", "formal_evidence", "author_claims")
+_COUNTS: Final = ("resolved_work", "internal_anchors")
+
+
 @dataclass(frozen=True, slots=True)
 class Paper:
-    """The metadata a graph snapshot shows of a paper, as its source writes it."""
+    """The metadata a graph snapshot shows of a paper, as its source writes it.
+
+    ``verdict`` holds those of its eight members that are known; ``resolved_work`` and
+    ``internal_anchors`` are counted over the references.
+    """
 
     title: str
     abstract: str
@@ -66,6 +87,48 @@ class Paper:
     headline: str = ""
     claims: list[Json] = field(default_factory=list)
     references: list[Json] = field(default_factory=list)
+    formal_evidence: list[Json] = field(default_factory=list)
+    author_claims: list[Json] = field(default_factory=list)
+    verdict: JsonObject = field(default_factory=dict)
+    resolved_work: int = 0
+    internal_anchors: int = 0
+
+    @classmethod
+    def parse(cls, data: bytes) -> Self:
+        """Read the parts of a snapshot from one JSON object: ``title`` and ``abstract``,
+        and any of the others."""
+        members = read_json(data).value
+        known = frozenset((*_TEXTS, *_LISTS, *_COUNTS, "verdict"))
+        required = frozenset(("title", "abstract"))
+        schema.closed(members, (known & members.keys()) | required, "$")
+        for name in members.keys() & set(_TEXTS):
+            schema.text(members[name], f"$.{name}", limit=MAX_PART)
+        for name in members.keys() & set(_LISTS):
+            schema.array(members[name], f"$.{name}")
+        for name in members.keys() & set(_COUNTS):
+            if schema.integer(members[name], f"$.{name}") < 0:
+                raise MalformedError("a count below 0", code="schema.range", path=f"$.{name}")
+        if "verdict" in members:
+            _check_verdict(members["verdict"], "$.verdict")
+        return cls(**members)
+
+    @property
+    def verdict_id(self) -> str | None:
+        """The ``verdict_id`` of the payload: the id of the verdict."""
+        found: str | None = self.verdict.get("id")
+        return found
+
+
+def _check_verdict(value: Json, path: str) -> None:
+    members = schema.mapping(value, path)
+    schema.closed(value, frozenset(_VERDICT) & members.keys(), path)
+    for name, member in members.items():
+        if name == "model_set":
+            schema.mapping(member, f"{path}.{name}")
+        elif _VERDICT[name] is None:
+            schema.optional_text(member, f"{path}.{name}")
+        else:
+            schema.text(member, f"{path}.{name}")
 
 
 def graph_snapshot(paper: Paper, record: Record, *, builder_version: str) -> JsonObject:
@@ -106,24 +169,26 @@ def _snapshot(paper: Paper, record: Record, builder_version: str) -> JsonObject:
             "snapshot_sha256": list_sha256(paper.claims),
         },
         "source": record.source.to_json(),
-        "verdict": {
-            "id": None,
-            "model_set": {},
-            "created_at": None,
-            "strongest_claim": "",
-            "one_line_summary": "",
-            "pipeline_version": None,
-            "weakest_assumption": "",
-            "pith_extraction_headline": "",
-        },
+        "verdict": _VERDICT | paper.verdict,
         "references": {
             "count": len(paper.references),
             "sample": paper.references,
-            "resolved_work": 0,
+            "resolved_work": paper.resolved_work,
             "snapshot_sha256": list_sha256(paper.references),
-            "internal_anchors": 0,
+            "internal_anchors": paper.internal_anchors,
         },
-        "formal_canon": {"evidence_count": 0, "snapshot_sha256": EMPTY_SHA256},
-        "author_claims": {"count": 0, "strong_count": 0, "snapshot_sha256": EMPTY_SHA256},
+        "formal_canon": {
+            "evidence_count": len(paper.formal_evidence),
+            "snapshot_sha256": list_sha256(paper.formal_evidence),
+        },
+        "author_claims": {
+            "count": len(paper.author_claims),
+            "strong_count": sum(_is_strong(claim) for claim in paper.author_claims),
+            "snapshot_sha256": list_sha256(paper.author_claims),
+        },
         "builder_version": builder_version,
     }
+
+
+def _is_strong(claim: Json) -> bool:
+    return type(claim) is dict and claim.get("strength") == "strong"

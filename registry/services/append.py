@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from registry.errors import ConflictError, NotFoundError
 from registry.protocol.canonical import JsonObject, canonical
 from registry.protocol.event import Event, EventBody, SignerRef
+from registry.protocol.event_checks import check_allowed
 from registry.protocol.event_types import EVENT_TYPES, GRAPH_SNAPSHOT, MIRROR_HINT
 from registry.protocol.graph import Paper, graph_snapshot
 from registry.protocol.instant import Instant
@@ -45,13 +46,14 @@ def add_graph_snapshot(
     Raises MismatchError ``graph.title`` or ``graph.abstract`` when the paper is
     not the record's.
     """
-    return add_event(desk, signer, record, snapshot_draft(record, paper), at=at)
+    draft = Draft(GRAPH_SNAPSHOT, snapshot_payload(record, paper))
+    return add_event(desk, signer, record, draft, at=at)
 
 
-def snapshot_draft(record: Record, paper: Paper) -> Draft:
-    """The snapshot of *paper*, which must be the paper of *record*."""
+def snapshot_payload(record: Record, paper: Paper) -> JsonObject:
+    """The payload of a snapshot of *paper*, which must be the paper of *record*."""
     snapshot = graph_snapshot(paper, record, builder_version=BUILDER_VERSION)
-    return Draft(GRAPH_SNAPSHOT, {"graph_snapshot": snapshot, "verdict_id": None})
+    return {"graph_snapshot": snapshot, "verdict_id": paper.verdict_id}
 
 
 def add_event(
@@ -92,8 +94,8 @@ class Plan:
 def plan_event(desk: Desk, key: SignerRef, record: Record, draft: Draft, *, at: Instant) -> Plan:
     """Put the body of an event together, and check all that can be checked unsigned.
 
-    Raises what `check_event` raises, and NotFoundError ``event.absent`` or ConflictError
-    ``event.supersedes`` for what it is to supersede.
+    Raises what `check_event` and `check_allowed` raise, and for what it is to supersede
+    NotFoundError ``event.absent`` or ConflictError ``event.supersedes``.
     """
     head = desk.store.find_head(record.number.suffix, desk.registry)
     current = [
@@ -129,6 +131,7 @@ def plan_event(desk: Desk, key: SignerRef, record: Record, draft: Draft, *, at: 
         prev_event=head,
     )
     check_event(body, at)
+    check_allowed(body)
     return Plan(body, same[-1] if same else None)
 
 

@@ -14,7 +14,7 @@ from registry.protocol.bundle import Bundle, BundleBody, bundle_message
 from registry.protocol.bundle_checks import examine_bundle
 from registry.protocol.canonical import canonical
 from registry.protocol.event import Event, EventBody, Signature, SignerRef, event_message
-from registry.protocol.event_checks import examine_event
+from registry.protocol.event_checks import check_allowed, examine_event
 from registry.protocol.instant import Instant
 from registry.protocol.keys import KeyObject
 from registry.protocol.keyset import KeySet, KeySetBody, KeySetSignature, keyset_message
@@ -86,6 +86,7 @@ def sign_event(signer: Signer, body: EventBody, *, signed_at: Instant) -> Event:
         )
     message = event_message(again)
     check_event(again, signed_at)
+    check_allowed(again)
     event = _event(again, _sign_digest(signer, message), signed_at)
     examined = examine_event(event.to_json(), again.subject, {again.signer: signer.public_key})
     if examined.error is not None:

@@ -14,6 +14,7 @@ import pytest
 import typer
 
 from registry import data
+from registry.cli._event_forms import FORMS
 from registry.cli.main import app
 from registry.protocol.canonical import canonical
 from registry.signing.documents import sign_enrolment
@@ -75,6 +76,18 @@ receipt show
 receipt list
 receipt export
 event add graph-snapshot
+event add author-attestation
+event add storage
+event add citation
+event add replication
+event add correction
+event add mirror-hint
+event sign author-attestation
+event sign storage
+event sign citation
+event sign replication
+event sign correction
+event sign mirror-hint
 event add anchor
 event list
 event show
@@ -199,6 +212,21 @@ def _party(place: Path, line: str) -> str:
     return line
 
 
+SPEAKERS = {"storage": "mirror", "mirror-hint": "mirror", "replication": "third_party"}
+
+
+def _speaker(place: Path, line: str) -> str:
+    """The newcomer's request of the help, as a party of the type that may sign this."""
+    asking = example_of(help_of("party request"))
+    party_type = SPEAKERS.get(line.split()[3])
+    if party_type is not None:
+        asking = asking.replace("--type author", f"--type {party_type}")
+        asking = re.sub("--id [^ ]+", "--id reader.example", asking)
+    done = typed(asking, place, environment(HOME=str(place)))
+    assert done.returncode == 0, done.stderr
+    return line
+
+
 @contextmanager
 def authority(name: str, place: Path) -> Iterator[None]:
     """A timestamp authority answers, for the one command that asks it."""
@@ -218,7 +246,7 @@ PREPARED = {
     "key revoke": _key_revoke,
     "party list": _party,
     "party retire": _party,
-}
+} | {f"event sign {form.name}": _speaker for form in FORMS}
 """What an example needs to be there, and the names in it that are another registry's."""
 
 WORDS = {"key revoke": "revoke"}
