@@ -1,8 +1,10 @@
 """The composition root: the one place that reads the clock and makes key material."""
 
+import ctypes
 import os
 import resource
 import secrets
+import sys
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,9 +19,11 @@ from registry.services.desk import Desk
 from registry.signing.location import open_key_store, parse_location
 from registry.signing.passphrase import Passphrase
 from registry.signing.signer import SEED_LENGTH, KeyStore
+from registry.signing.tokens import Tokens
 from registry.store.store import Store
 
 HOME_VARIABLE: Final = "PITH_HOME"
+_PR_SET_DUMPABLE: Final = 4
 
 
 def now() -> Instant:
@@ -38,8 +42,11 @@ def new_nonce() -> str:
 
 
 def guard_memory() -> None:
-    """From here on the process leaves no core file: it will hold a seed, or shares of one."""
+    """From here on the process leaves no core file, and on Linux nobody but root may read
+    its memory: it will hold a seed, or shares of one. A forked child is guarded too."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def default_home() -> Path:
@@ -54,6 +61,7 @@ class App:
 
     home: Path
     _passphrases: dict[str, Passphrase] = field(default_factory=dict)
+    _tokens: dict[tuple[Path, str], Tokens] = field(default_factory=dict)
 
     def config(self) -> Config:
         """The home's config; raises ConfigError ``config.home`` without one."""
@@ -80,6 +88,7 @@ class App:
             registry=config.registry_id,
             home=self.home,
             passphrase=self._passphrase(config.passphrase),
+            tokens=self._tokens_of(config),
         )
 
     def party_store(self, uri: str, registry: str, passphrase: str | None) -> KeyStore:
@@ -103,3 +112,13 @@ class App:
         if source not in self._passphrases:
             self._passphrases[source] = Passphrase(source)
         return self._passphrases[source]
+
+    def _tokens_of(self, config: Config) -> Tokens | None:
+        """The tokens of the config's module: kept, so that a job has one session and one PIN."""
+        module, source = config.pkcs11_module, config.pin_from
+        if module is None:
+            return None
+        if (module, source) not in self._tokens:
+            pin = Passphrase(source, what="PIN of the token", setting="[pkcs11] pin_from")
+            self._tokens[module, source] = Tokens(module, pin)
+        return self._tokens[module, source]

@@ -23,13 +23,17 @@ WARN_BEFORE: Final = (30 * 86_400, 7 * 86_400, 86_400)
 PINS: Final = ("pith.science",)
 MAX_AHEAD: Final = 600
 MINT_BATCH: Final = 1000
+PIN_FROM: Final = "prompt:"
 TSA_TIMEOUT: Final = 10
 
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _DURATION: Final = re.compile("([0-9]{1,6})([smhd])", re.ASCII)
-_SECRET_NAME: Final = re.compile("password|passwd|secret|seed|private|token|^pin$", re.IGNORECASE)
+_SECRET_NAME: Final = re.compile(
+    "password|passwd|secret|seed|private|token|^pin(_?(value|code))?$", re.IGNORECASE
+)
 _SECRET_URL: Final = re.compile("://[^@]*:[^@]*@|password *=|passwd *=|secret *=", re.IGNORECASE)
 _PASSPHRASE: Final = re.compile("credential:.+|file:/.+|prompt:")
+_SOURCES: Final = ("passphrase", "pin_from")
 _STORE: Final = re.compile("sqlite:(?!//)[^?#\x00-\x1f]+")
 _TSA_URL: Final = re.compile(
     r"(?:https://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])|http://(?:127\.0\.0\.1|localhost|\[::1\]))"
@@ -53,9 +57,9 @@ class Tsa:
 class Config:
     """How one registry is set up. Durations are in seconds.
 
-    ``store_path`` is absolute; ``passphrase`` is where a passphrase comes from,
-    never one itself; ``pins`` are names of shipped pins or
-    paths, relative to the home.
+    ``store_path`` is absolute; ``passphrase`` and ``pin_from`` are where a passphrase
+    and a token's PIN come from, never one themselves; ``pins`` are names of shipped
+    pins or paths, relative to the home.
     """
 
     registry_id: str
@@ -72,6 +76,8 @@ class Config:
     max_ahead: int = MAX_AHEAD
     mint_batch: int = MINT_BATCH
     tsa: Tsa | None = None
+    pkcs11_module: Path | None = None
+    pin_from: str = PIN_FROM
 
 
 def new_config(
@@ -154,7 +160,7 @@ def _refuse_secrets(value: object, name: str) -> None:
     if isinstance(value, dict):
         for key, item in value.items():
             _refuse_secrets(item, key)
-    elif name == "passphrase" and not isinstance(value, list):
+    elif name in _SOURCES and not isinstance(value, list):
         if not (isinstance(value, str) and _PASSPHRASE.fullmatch(value)):
             raise _secret(name)
     elif isinstance(value, list):
@@ -168,7 +174,8 @@ def _secret(name: str) -> ConfigError:
     return ConfigError(
         f"{shown(name)} looks like a secret",
         code="config.secret",
-        hint='secrets never stand there: passphrase = "credential:NAME", "file:/path" or "prompt:"'
+        hint="secrets never stand there: passphrase and pin_from say where one is,"
+        ' "credential:NAME", "file:/path" or "prompt:"'
         "; if it was a real one, change it",
     )
 
@@ -180,6 +187,7 @@ _KNOWN: Final = {
     "keys": {"id_pattern", "rotate_after", "overlap", "warn_before"},
     "verify": {"pins", "max_ahead"},
     "mint": {"batch"},
+    "pkcs11": {"module", "pin_from"},
     "tsa": {"url", "certificate", "timeout"},
 }
 
@@ -215,6 +223,14 @@ class _Reader:
         except (TypeError, ValueError):
             raise self.wrong(f"{name} in [{table}] is not as it must be") from None
 
+    def module(self) -> Path | None:
+        text = self.optional("pkcs11", "module")
+        if text is None:
+            return None
+        if not text.startswith("/") or os.path.normpath(text) != text or not text.isprintable():
+            raise self.wrong(f"module in [pkcs11] is not an absolute path: {shown(text)}")
+        return Path(text)
+
     def optional(self, table: str, name: str) -> str | None:
         value = self.document.get(table, {}).get(name)
         if value is not None and not isinstance(value, str):
@@ -240,6 +256,8 @@ class _Reader:
             max_ahead=self.take("verify", "max_ahead", MAX_AHEAD, duration),
             mint_batch=self.take("mint", "batch", MINT_BATCH, _batch),
             tsa=self.tsa(home) if "tsa" in self.document else None,
+            pkcs11_module=self.module(),
+            pin_from=self.optional("pkcs11", "pin_from") or PIN_FROM,
         )
 
     def tsa(self, home: Path) -> Tsa:

@@ -22,8 +22,8 @@ MISSING: Final[set[str]] = set()
 """The parts that tests of this run asked for in vain."""
 
 
-def _program(name: str) -> Callable[[], bool]:
-    return lambda: shutil.which(name) is not None
+def _program(*names: str) -> Callable[[], bool]:
+    return lambda: all(shutil.which(name) is not None for name in names)
 
 
 def _tmpfs() -> bool:
@@ -46,6 +46,13 @@ def _unshare() -> bool:
         return False
 
 
+def softhsm_module() -> Path | None:
+    """SoftHSM's PKCS#11 module, where the distribution puts it."""
+    places = ("/usr/lib/softhsm", "/usr/lib/x86_64-linux-gnu/softhsm", "/usr/lib64/pkcs11")
+    found = (Path(place) / "libsofthsm2.so" for place in places)
+    return next((path for path in found if path.exists()), None)
+
+
 def _vectors_path() -> Path:
     given = os.environ.get("PITH_VECTORS")
     return Path(given) if given else ROOT.parent / "shared" / "vectors"
@@ -58,6 +65,10 @@ _PROBES: Final[dict[str, Callable[[], bool]]] = {
     "strace": _program("strace"),
     "openssl": _program("openssl"),
     "ssh-keygen": _program("ssh-keygen"),
+    "ssh-agent": lambda: (
+        shutil.which("ssh-agent") is not None and shutil.which("ssh-add") is not None
+    ),
+    "softhsm": lambda: shutil.which("softhsm2-util") is not None and softhsm_module() is not None,
     "minisign": _program("minisign"),
     "signify-openbsd": _program("signify-openbsd"),
     "node": _program("node"),

@@ -56,6 +56,8 @@ def test_the_least_config_has_every_default(tmp_path: Path) -> None:
         pins=("pith.science",),
         max_ahead=600,
         mint_batch=1000,
+        pkcs11_module=None,
+        pin_from="prompt:",
     )
 
 
@@ -73,6 +75,7 @@ def test_the_example_shows_every_setting_and_loads(tmp_path: Path) -> None:
         "keys": {"id_pattern", "rotate_after", "overlap", "warn_before"},
         "verify": {"pins", "max_ahead"},
         "mint": {"batch"},
+        "pkcs11": {"module", "pin_from"},
         "tsa": {"url", "certificate", "timeout"},
     }
 
@@ -92,6 +95,10 @@ GOOD = [
     ("verify", "pins", [], "pins", ()),
     ("verify", "pins", ["/pins/a.json"], "pins", ("/pins/a.json",)),
     ("verify", "max_ahead", "0s", "max_ahead", 0),
+    ("pkcs11", "module", "/usr/lib/x.so", "pkcs11_module", Path("/usr/lib/x.so")),
+    ("pkcs11", "pin_from", "prompt:", "pin_from", "prompt:"),
+    ("pkcs11", "pin_from", "file:/run/pin", "pin_from", "file:/run/pin"),
+    ("pkcs11", "pin_from", "credential:pin", "pin_from", "credential:pin"),
     ("mint", "batch", 1, "mint_batch", 1),
     ("mint", "batch", 100_000, "mint_batch", 100_000),
 ]
@@ -179,6 +186,11 @@ BAD = [
     ("verify", "pins", "pith.science"),
     ("verify", "pins", [1]),
     ("verify", "max_ahead", "10 m"),
+    ("pkcs11", "module", "x.so"),
+    ("pkcs11", "module", "/usr/../x.so"),
+    ("pkcs11", "module", "/usr/lib/x.so\n"),
+    ("pkcs11", "module", ""),
+    ("pkcs11", "module", 5),
     ("mint", "batch", 0),
     ("mint", "batch", 100_001),
     ("mint", "batch", True),
@@ -233,6 +245,14 @@ SECRETS = [
     ("signer", "passphrase", ""),
     ("signer", "password", "hunter2"),
     ("signer", "pin", "12345678"),
+    ("pkcs11", "pin", "12345678"),
+    ("pkcs11", "pin_from", "12345678"),
+    ("pkcs11", "pin_from", 12345678),
+    ("pkcs11", "pin_from", "file:hunter2"),
+    ("pkcs11", "pin_from", ["hunter2"]),
+    ("pkcs11", "pin_from", ""),
+    ("pkcs11", "pin_value", "hunter2"),
+    ("pkcs11", "token_pin", "hunter2"),
     ("signer", "token", "hunter2"),
     ("signer", "seed_hex", "hunter2"),
     ("keys", "private_key", "hunter2"),

@@ -1,6 +1,6 @@
 """pith key."""
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -12,6 +12,9 @@ from registry.cli._key_status import status
 from registry.cli._options import AsJson, Home, Yes, confirmed, open_desk, the_app
 from registry.cli.main import example, group
 from registry.errors import NotFoundError, UsageError, printable, shown
+
+if TYPE_CHECKING:
+    from registry.store.rows import KeyRow
 
 app = group("The registry's keys, and where they are.")
 
@@ -60,14 +63,57 @@ def create(
         raise UsageError("--threshold goes with --usage recovery", code="usage.together")
     else:
         row = create_key(desk, store, key_id=key_id, seed=new_seed(), at=desk.clock())
-        note(f"key {row.key_id} ({row.public_key.fingerprint}) is in {row.uri}")
-        note("the key set does not list it yet: it signs nothing")
+        _noted(row)
+    _printed(row, as_json=as_json)
+
+
+def _noted(row: "KeyRow") -> None:
+    note(f"key {row.key_id} ({row.public_key.fingerprint}) is in {row.uri}")
+    note("the key set does not list it yet: it signs nothing")
+
+
+def _printed(row: "KeyRow", *, as_json: bool) -> None:
     if as_json:
         _output.json_line(
             {"key_id": row.key_id, "public_key_hex": row.public_key.hex, "uri": row.uri}
         )
     else:
         _output.lines([row.key_id])
+
+
+@app.command(epilog=example("pith key add restored-1 --signer file:"))
+def add(
+    context: typer.Context,
+    key_id: Annotated[
+        str, typer.Argument(metavar="KEY_ID", help="What it is called here, for ever.")
+    ],
+    signer: Annotated[
+        str,
+        typer.Option(
+            "--signer",
+            metavar="URI",
+            help="Where it is: ssh-agent:SOCKET?fingerprint=..., pkcs11:token=..., keyring:, file:",
+        ),
+    ],
+    usage: Annotated[
+        Literal["registry", "recovery"], typer.Option("--usage", help="What it is for.")
+    ] = "registry",
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take in a key that was made elsewhere: find it, prove it, and note where it is.
+
+    It signs a test message twice, which is verified and thrown away. The key signs
+    nothing else until a key set lists it as active. Prints its key id.
+    """
+    from registry.services.keys import add_key
+
+    app_ = the_app(context, home)
+    desk = app_.open()
+    store = app_.key_store(signer, desk.config)
+    row = add_key(desk, store, key_id=key_id, usage=usage, at=desk.clock())
+    _noted(row)
+    _printed(row, as_json=as_json)
 
 
 @app.command("list", epilog=example("pith key list"))

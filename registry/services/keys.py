@@ -4,13 +4,16 @@ import itertools
 from collections.abc import Collection, Iterable
 
 from registry.config import Config
+from registry.data import shipped_pins
 from registry.errors import ConflictError, KeyUnavailableError
 from registry.protocol import schema
 from registry.protocol.instant import Instant
 from registry.protocol.keys import KeyObject, PublicKey
 from registry.protocol.keyset import KeyEntry
 from registry.protocol.keyset_acts import active_entry
+from registry.protocol.trust import KeyPin, Pin, parse_pin
 from registry.services.desk import Desk
+from registry.signing.proof import prove_key
 from registry.signing.signer import KeyStore, public_key_of
 from registry.store.rows import ActRow, KeyRow
 
@@ -115,6 +118,50 @@ def _never_kept(desk: Desk, key_store: KeyStore, row: KeyRow) -> bool:
 
 def _entries(desk: Desk) -> Iterable[KeyEntry]:
     return desk.keyset().body.entries
+
+
+def add_key(desk: Desk, key_store: KeyStore, *, key_id: str, usage: str, at: Instant) -> KeyRow:
+    """Note a key that was made elsewhere, once it is found, proved and new here.
+
+    It signs its test message and nothing more: which key signs is the key set's to
+    say. Raises ConflictError ``key.exists`` for a key id that was ever used here,
+    ``key.known`` for a key that is known by another id or as somebody else's, and
+    what `KeyStore.find`, `KeyStore.open` and `prove_key` raise.
+    """
+    schema.key_id(key_id)
+    ids = {row.key_id for row in desk.store.list_keys()} | {e.key_id for e in _entries(desk)}
+    if key_id in ids:
+        raise _exists(key_id, "a key id means one key for ever; choose another")
+    public_key = key_store.find(key_id)
+    _refuse_known_key(desk, public_key)
+    prove_key(key_store.open(key_id, public_key), desk.registry)
+    row = KeyRow(key_id, public_key, usage, key_store.uri, at)
+    if not desk.store.add_key(row):
+        raise _exists(key_id, "run it again")
+    return row
+
+
+def _refuse_known_key(desk: Desk, public_key: PublicKey) -> None:
+    """One key, one registry, one purpose (protocol.md 9.3)."""
+    known = {row.public_key: f"is {row.key_id} here" for row in desk.store.list_keys()}
+    if entry := desk.keyset().body.find(public_key):
+        known[public_key] = f"is {entry.key_id} in the key set"
+    for name, data in shipped_pins().items():
+        pin = parse_pin(data, name)
+        if pin.registry != desk.registry and _names(pin, public_key):
+            known[public_key] = f"belongs to {pin.registry}"
+    if public_key in known:
+        raise ConflictError(
+            f"the key {public_key.fingerprint} {known[public_key]}",
+            code="key.known",
+            hint="a key has one id, one registry and one purpose: make a new one",
+        )
+
+
+def _names(pin: Pin, public_key: PublicKey) -> bool:
+    if isinstance(pin, KeyPin):
+        return pin.key == public_key
+    return pin.keyset.body.find(public_key) is not None
 
 
 def key_status(desk: Desk, row: KeyRow) -> str:

@@ -4,17 +4,20 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from registry.errors import KeyUnavailableError, MalformedError, shown
 from registry.protocol import schema
 from registry.signing.file_store import FileKeyStore
 from registry.signing.keyring_store import KeyringKeyStore
 from registry.signing.passphrase import Passphrase
+from registry.signing.pkcs11_store import TokenKeyStore
 from registry.signing.signer import KeyStore
+from registry.signing.ssh_agent import AgentKeyStore, AgentLocation
+from registry.signing.token_location import TokenLocation
+from registry.signing.tokens import Tokens
 
-_KNOWN: Final = "keyring:, file: and file:/folder"
-_LATER: Final = ("ssh-agent", "pkcs11")
+_KNOWN: Final = "keyring:, file:, file:/folder, ssh-agent: and pkcs11:"
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f]")
 
 
@@ -29,20 +32,27 @@ class KeyLocation:
         return f"{self.scheme}:{self.path or ''}"
 
 
-def parse_location(uri: str) -> KeyLocation:
-    """Read ``keyring:``, ``file:`` or ``file:/folder``.
+Location: TypeAlias = KeyLocation | AgentLocation | TokenLocation
 
-    Raises MalformedError ``location.scheme`` for another kind of store, and
+
+def parse_location(uri: str) -> Location:
+    """Read ``keyring:``, ``file:``, ``file:/folder``, ``ssh-agent:...`` or ``pkcs11:...``.
+
+    Raises MalformedError ``location.scheme`` for another kind of store,
     ``location.path`` for a folder that is not absolute and in its one spelling,
-    or stands where none may.
+    or stands where none may, and what `AgentLocation` and `TokenLocation` do.
     """
     scheme, colon, rest = uri.partition(":")
+    if colon and scheme == "ssh-agent":
+        return AgentLocation.parse(rest)
+    if colon and scheme == "pkcs11":
+        return TokenLocation.parse(rest)
     if not colon or scheme not in ("keyring", "file"):
-        if colon and scheme in _LATER:
-            message = f"{scheme}: is not a kind of key store yet"
-        else:
-            message = f"{shown(uri)} names no kind of key store"
-        raise MalformedError(message, code="location.scheme", hint=f"known are {_KNOWN}")
+        raise MalformedError(
+            f"{shown(uri)} names no kind of key store",
+            code="location.scheme",
+            hint=f"known are {_KNOWN}",
+        )
     if not rest:
         return KeyLocation(scheme, None)
     if scheme != "file":
@@ -63,14 +73,30 @@ def parse_location(uri: str) -> KeyLocation:
 
 
 def open_key_store(
-    location: KeyLocation, *, registry: str, home: Path, passphrase: Passphrase | None
+    location: Location,
+    *,
+    registry: str,
+    home: Path,
+    passphrase: Passphrase | None,
+    tokens: Tokens | None = None,
 ) -> KeyStore:
     """The store at *location* for the keys of *registry*. Touches nothing yet.
 
     ``file:`` is the folder ``keys`` in *home*, and needs a *passphrase*:
-    KeyUnavailableError ``passphrase.source`` without one.
+    KeyUnavailableError ``passphrase.source`` without one. ``pkcs11:`` needs
+    *tokens*: ``pkcs11.unset`` without them.
     """
     schema.name(registry, "")
+    if isinstance(location, AgentLocation):
+        return AgentKeyStore(location)
+    if isinstance(location, TokenLocation):
+        if tokens is None:
+            raise KeyUnavailableError(
+                "keys on tokens need a PKCS#11 module, and none is set",
+                code="pkcs11.unset",
+                hint='config.toml says which it is: [pkcs11] module = "/path/of/module.so"',
+            )
+        return TokenKeyStore(location, tokens)
     if location.scheme == "keyring":
         return KeyringKeyStore(registry)
     if passphrase is None:

@@ -23,13 +23,22 @@ class Passphrase:
     gives a service, ``file:/path`` a file that only its owner may read,
     ``prompt:`` the controlling terminal. The text is UTF-8, one newline at its
     end is cut, and it is normalised to NFC, so that the same words typed on
-    another system give the same key.
+    another system give the same key. The PIN of a token is got alike.
     """
 
-    __slots__ = ("_cached", "_path", "_uri")
+    __slots__ = ("_cached", "_path", "_setting", "_uri", "_what")
 
-    def __init__(self, uri: str) -> None:
-        """Raises MalformedError ``passphrase.form`` for anything but the three kinds."""
+    def __init__(
+        self,
+        uri: str,
+        *,
+        what: str = "passphrase of the key files",
+        setting: str = "[signer] passphrase",
+    ) -> None:
+        """*what* is asked for; *setting* is where config.toml says where it comes from.
+
+        Raises MalformedError ``passphrase.form`` for anything but the three kinds.
+        """
         scheme, colon, rest = uri.partition(":")
         path = Path(rest)
         if not (
@@ -44,6 +53,8 @@ class Passphrase:
             )
         self._uri = uri
         self._path = path
+        self._what = what
+        self._setting = setting
         self._cached: bytes | None = None
 
     def __repr__(self) -> str:
@@ -71,16 +82,16 @@ class Passphrase:
     def check(self) -> None:
         """Whether `get` would find it, without asking a person anything."""
         if self._uri == "prompt:":
-            _check_terminal()
+            _check_terminal(self._setting)
         else:
             self.get(confirm=False)
 
     def _ask(self, confirm: bool) -> bytes:
-        _check_terminal()
-        first = _typed("passphrase of the key files: ")
-        if confirm and _typed("the same again: ") != first:
+        _check_terminal(self._setting)
+        first = _typed(f"{self._what}: ", self._setting)
+        if confirm and _typed("the same again: ", self._setting) != first:
             raise KeyUnavailableError(
-                "the two passphrases differ", code="passphrase.repeat", hint="try again"
+                "what was typed twice differs", code="passphrase.repeat", hint="try again"
             )
         return first
 
@@ -95,7 +106,7 @@ class Passphrase:
                     "systemd gave this process no credentials",
                     code="passphrase.credential",
                     hint=f"put LoadCredentialEncrypted={path}:... into the unit,"
-                    " or set another [signer] passphrase",
+                    f" or set another {self._setting}",
                 )
             path = Path(folder) / path
             # systemd admits the service's user by an ACL, which shows as group bits.
@@ -106,36 +117,36 @@ class Passphrase:
             )
         except FileNotFoundError:
             raise KeyUnavailableError(
-                f"there is no passphrase at {shown(str(path), 200)}",
+                f"{shown(str(path), 200)}, where the {self._what} should be, is not there",
                 code="passphrase.absent",
-                hint="make the file, mode 600, or set another [signer] passphrase",
+                hint=f"make the file, mode 600, or set another {self._setting}",
             ) from None
         return _normal(data)
 
 
-def _check_terminal() -> None:
+def _check_terminal(setting: str) -> None:
     try:
         os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC))
     except OSError:
-        raise _no_terminal() from None
+        raise _no_terminal(setting) from None
 
 
-def _no_terminal() -> KeyUnavailableError:
+def _no_terminal(setting: str) -> KeyUnavailableError:
     return KeyUnavailableError(
-        "there is no terminal to ask for the passphrase on",
+        f"{setting} says to ask for it, and there is no terminal to ask on",
         code="passphrase.no_terminal",
-        hint="set [signer] passphrase in config.toml to credential:NAME or file:/path",
+        hint=f"set {setting} in config.toml to credential:NAME or file:/path",
     )
 
 
-def _typed(question: str) -> bytes:
+def _typed(question: str, setting: str) -> bytes:
     try:
         with warnings.catch_warnings():
             # Where getpass cannot switch the echo off it would warn and read standard input.
             warnings.simplefilter("error", getpass.GetPassWarning)
             text = getpass.getpass(question)
     except getpass.GetPassWarning:
-        raise _no_terminal() from None
+        raise _no_terminal(setting) from None
     except EOFError:
         text = ""
     except UnicodeDecodeError:
@@ -148,7 +159,7 @@ def _typed(question: str) -> bytes:
 
 def _not_utf8() -> KeyUnavailableError:
     return KeyUnavailableError(
-        "the passphrase is not UTF-8 text",
+        "a passphrase or PIN that is not UTF-8 text",
         code="passphrase.utf8",
         hint="a random passphrase is best written as hex or base64",
     )
@@ -163,6 +174,8 @@ def _normal(data: bytes) -> bytes:
     text = unicodedata.normalize("NFC", text)
     if not text:
         raise KeyUnavailableError(
-            "the passphrase is empty", code="passphrase.empty", hint="choose one of some length"
+            "the passphrase or PIN is empty",
+            code="passphrase.empty",
+            hint="choose one of some length",
         )
     return text.encode()

@@ -14,6 +14,7 @@ import pytest
 import typer
 
 from registry import data
+from registry.app import App
 from registry.cli._event_forms import FORMS
 from registry.cli.main import app
 from registry.protocol.canonical import canonical
@@ -100,6 +101,7 @@ evidence find
 evidence export
 evidence verify
 key create
+key add
 key list
 key show
 key status
@@ -192,6 +194,12 @@ def _event_show(place: Path, line: str) -> str:
     return re.sub("sha256:[0-9a-f]{64}", listed[0].split()[0], line)
 
 
+def _key_add(place: Path, line: str) -> str:
+    app = App(place / "home")
+    app.key_store("file:", app.config()).put("restored-1", bytes(range(32)))
+    return line
+
+
 def _key_move(place: Path, line: str) -> str:
     key_id = process("key", "list", home=place / "home").fine().lines[0].split()[0]
     return line.replace("lab-v1-2026-11", key_id).replace("file:", f"file:{place}/keys")
@@ -242,6 +250,7 @@ def authority(name: str, place: Path) -> Iterator[None]:
 
 PREPARED = {
     "event show": _event_show,
+    "key add": _key_add,
     "key move": _key_move,
     "key revoke": _key_revoke,
     "party list": _party,
