@@ -11,6 +11,7 @@ from registry.protocol.keyset_rules import check_fresh, verify_keyset
 from registry.services.desk import Desk
 from registry.services.due import dues
 from registry.services.keys import key_status
+from registry.services.shares import drill_due, last_drills
 from registry.services.timestamps import load_authority
 from registry.signing.proof import prove_key
 from registry.signing.signer import KeyStore
@@ -45,6 +46,7 @@ def diagnose(open_desk: Callable[[], Desk], home: Path, at: Instant) -> Iterator
     yield from _looked_at("key set", lambda: _keyset(desk, at))
     yield from _looked_at("recovery", lambda: _recovery(desk))
     yield from _looked_at("places", lambda: _apart(desk))
+    yield from _looked_at("backup", lambda: _backup(desk, at))
     if desk.config.tsa is not None:
         yield from _looked_at("timestamps", lambda: _timestamps(desk, at))
     for uri in sorted({row.uri for row in desk.store.list_keys()}):
@@ -173,6 +175,17 @@ def _timestamps(desk: Desk, at: Instant) -> Finding:
             "run `pith event add anchor --daily` from cron",
         )
     return Finding("timestamps", "ok", text)
+
+
+def _backup(desk: Desk, at: Instant) -> Finding:
+    due = drill_due(desk, at)
+    if not due:
+        held = ", ".join(backup.key_id for backup in last_drills(desk))
+        return Finding("backup", "ok", f"drilled: {held}" if held else "no key has shares")
+    told = ", ".join(f"{backup.key_id} ({backup.told})" for backup in due)
+    verb = "make" if due[0].set_id is None else "drill"
+    hint = f"pith shares {verb} {due[0].key_id}"
+    return Finding("backup", "attention", f"a drill is due of {told}", hint)
 
 
 def _key_store(desk: Desk, uri: str) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from tests.cli.lab import record, rows, tree
 
 NAMES = [
     *("home", "permissions", "permissions", "store", "clock", "key set", "recovery", "places"),
+    "backup",
     *("key store", "key") * 2,
     *("signer", "rotation", "promise", "expiry"),
 ]
