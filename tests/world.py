@@ -548,7 +548,18 @@ def terms(*pins: Pin, when: Instant = NOW, **more: Any) -> Terms:
 # -- vectors -------------------------------------------------------------------
 
 FOLDER: Final = Path(__file__).parent / "vectors"
-KINDS: Final = ("receipt", "event", "merge", "bundle", "keyset", "signers", "transcript")
+KINDS: Final = (
+    "receipt",
+    "event",
+    "merge",
+    "bundle",
+    "keyset",
+    "keyset_chain",
+    "signers",
+    "signers_chain",
+    "terms",
+    "transcript",
+)
 
 
 @dataclass(frozen=True, slots=True)

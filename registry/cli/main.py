@@ -32,7 +32,6 @@ COMMANDS: Final = (
     "rotation",
     "keyset",
     "ceremony",
-    "shares",
 )
 
 

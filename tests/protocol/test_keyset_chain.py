@@ -1,12 +1,14 @@
 """How one version of a key set follows another (section 10), as a table of lives."""
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import pytest
 
-from registry.errors import ConflictError, MismatchError, PithError
+from registry.errors import ConflictError, PithError
+from registry.protocol.instant import Instant
 from registry.protocol.keyset import KeyEntry, KeySet, KeySetBody
 from registry.protocol.keyset_chain import Chain, follow, verify_chain, verify_successor
 from registry.signing.signer import SeedSigner
@@ -296,64 +298,122 @@ def test_a_set_already_held_changes_nothing() -> None:
         assert follow(chain, known) == chain
 
 
-@pytest.mark.parametrize(
-    ("order", "code"),
-    [
-        pytest.param([ONE, THREE], "keyset.version", id="gap"),
-        pytest.param([TWO, ONE], "keyset.rollback", id="reversed"),
-        pytest.param([THREE, TWO], "keyset.rollback", id="rolled-back"),
-        pytest.param(
-            [ONE, first(registry_key(A), *RECOVERY)], "keyset.fork", id="another-first-version"
-        ),
-        pytest.param(
-            [ONE, TWO, signed(body_after(ONE), [A])], "keyset.fork", id="two-routine-acts"
-        ),
-        pytest.param(
-            [ONE, signed(body_after(ONE), R[:2]), signed(body_after(ONE, RECOMMITTED_A), R[1:])],
-            "keyset.fork",
-            id="two-recovery-acts",
-        ),
-        pytest.param(
-            [ONE, signed(body_after(ONE), R[:2]), TWO], "keyset.rollback", id="already-displaced"
-        ),
-    ],
+RESCUE: Final = signed(body_after(ONE, REVOKED_A, registry_key(C)), [*R[:2], C])
+"""A recovery act after a theft: the key is revoked and another takes its place."""
+REVOKED: Final = signed(
+    body_after(ONE, replace(REVOKED_A, compromised_since=LATER), registry_key(C)), [*R[:2], C]
 )
-def test_an_order_that_is_refused(order: list[KeySet], code: str) -> None:
-    with pytest.raises(ConflictError if code != "keyset.version" else PithError) as refused:
+
+
+def compromised(since: Instant) -> KeySet:
+    """The version after REVOKED, in which the key is distrusted since another time."""
+    held = entry_of(REVOKED, A, compromised_since=since)
+    return signed(body_after(REVOKED, held), R[:2])
+
+
+ORDERS: Final[dict[str, tuple[list[KeySet], str]]] = {
+    "gap": ([ONE, THREE], "keyset.version"),
+    "reversed": ([TWO, ONE], "keyset.rollback"),
+    "rolled-back": ([THREE, TWO], "keyset.rollback"),
+    "another-first-version": ([ONE, first(registry_key(A), *RECOVERY)], "keyset.fork"),
+    "two-routine-acts": ([ONE, TWO, signed(body_after(ONE), [A])], "keyset.fork"),
+    "two-recovery-acts": (
+        [ONE, signed(body_after(ONE), R[:2]), signed(body_after(ONE, RECOMMITTED_A), R[1:])],
+        "keyset.fork",
+    ),
+    "already-displaced": ([ONE, signed(body_after(ONE), R[:2]), TWO], "keyset.rollback"),
+    "compromised-since-moved-later": (
+        [ONE, REVOKED, compromised(LATER.plus(seconds=1))],
+        "keyset.changed",
+    ),
+    "displaced-by-a-rescue": ([ONE, TWO, THREE, RESCUE, TWO], "keyset.rollback"),
+}
+
+
+@pytest.mark.parametrize("name", ORDERS)
+def test_an_order_that_is_refused(name: str) -> None:
+    order, code = ORDERS[name]
+    with pytest.raises(PithError) as refused:
         verify_chain(order)
     assert refused.value.code == code
+    is_conflict = code in ("keyset.fork", "keyset.rollback")
+    assert isinstance(refused.value, ConflictError) == is_conflict
 
 
 def test_a_recovery_act_displaces_a_thiefs_routine_act_and_those_after_it() -> None:
-    rescue = signed(body_after(ONE, REVOKED_A, registry_key(C)), [*R[:2], C])
-
-    chain = verify_chain([ONE, TWO, THREE, rescue])
+    chain = verify_chain([ONE, TWO, THREE, RESCUE])
 
     assert versions(chain) == [(1, "first"), (2, "recovery")]
-    assert chain[-1].keyset == rescue
+    assert chain[-1].keyset == RESCUE
     with pytest.raises(ConflictError):
         follow(chain, TWO)
 
 
 def test_the_thief_cannot_displace_a_recovery_act() -> None:
-    rescue = signed(body_after(ONE, REVOKED_A, registry_key(C)), [*R[:2], C])
-
     with pytest.raises(ConflictError) as refused:
-        verify_chain([ONE, rescue, TWO])
+        verify_chain([ONE, RESCUE, TWO])
     assert refused.value.code == "keyset.rollback"
 
 
-def test_compromised_since_moves_only_earlier() -> None:
-    revoked = signed(
-        body_after(ONE, replace(REVOKED_A, compromised_since=LATER), registry_key(C)), [*R[:2], C]
-    )
-    held = entry_of(revoked, A)
-    earlier = signed(body_after(revoked, replace(held, compromised_since=SINCE)), R[:2])
-    later = signed(
-        body_after(revoked, replace(held, compromised_since=LATER.plus(seconds=1))), R[:2]
+def test_compromised_since_moves_earlier() -> None:
+    assert verify_successor(REVOKED, compromised(SINCE)) == "recovery"
+
+
+# -- the files -----------------------------------------------------------------
+
+GOOD_ORDERS: Final[dict[str, list[KeySet]]] = {
+    "alone": [ONE],
+    "three-versions": [ONE, TWO, THREE],
+    "from-the-second-on": [TWO, THREE],
+    "held-already": [ONE, TWO, THREE, ONE, TWO],
+    "rescue-displaces-routine-acts": [ONE, TWO, THREE, RESCUE],
+    "compromised-since-moved-earlier": [ONE, REVOKED, compromised(SINCE)],
+}
+
+
+def document(keysets: Sequence[KeySet]) -> bytes:
+    return world.dump({"keysets": [keyset.to_json() for keyset in keysets]})
+
+
+def acts(keysets: Sequence[KeySet]) -> str:
+    """The chain in words: ``1 first, 2 recovery``."""
+    return ", ".join(f"{number} {act}" for number, act in versions(verify_chain(keysets)))
+
+
+def vectors() -> world.Vectors:
+    rows = {name: ([row.old, row.offered()], row.outcome) for name, row in ROWS.items()}
+    good = {name: order for name, (order, outcome) in rows.items() if "." not in outcome}
+    bad = {name: row for name, row in rows.items() if name not in good} | ORDERS
+    return world.Vectors(
+        "keyset_chain",
+        {
+            "about": "versions of a key set as a verifier is offered them, one after the other; "
+            "the first is what he pins. Those in valid/ come to the chain given (each version "
+            "that is held, and the act that made it), those in invalid/ are refused by the named "
+            "rule. The keys are test keys whose seeds are public: never trust them",
+            **world.key_of_index(),
+        },
+        {name: (document(order), acts(order)) for name, order in (good | GOOD_ORDERS).items()},
+        {name: (document(order), code, code) for name, (order, code) in bad.items()},
     )
 
-    assert verify_successor(revoked, earlier) == "recovery"
-    with pytest.raises(MismatchError) as refused:
-        verify_successor(revoked, later)
-    assert refused.value.code == "keyset.changed"
+
+def test_the_files_are_what_the_tables_make() -> None:
+    assert world.on_disk("keyset_chain") == vectors().files
+
+
+def of_file(verdict: str, name: str) -> list[KeySet]:
+    value = json.loads(world.vector("keyset_chain", verdict, name))
+    return [KeySet.from_json(each) for each in value["keysets"]]
+
+
+@pytest.mark.parametrize("name", world.index_of("keyset_chain")["valid"])
+def test_a_valid_file(name: str) -> None:
+    assert acts(of_file("valid", name)) == world.index_of("keyset_chain")["valid"][name]
+
+
+@pytest.mark.parametrize("name", world.index_of("keyset_chain")["invalid"])
+def test_an_invalid_file(name: str) -> None:
+    with pytest.raises(PithError) as refused:
+        verify_chain(of_file("invalid", name))
+    assert refused.value.code == world.index_of("keyset_chain")["invalid"][name]["code"]

@@ -54,7 +54,7 @@ const actions = {
   enrolment: async ({ data }) => pith.verifyEnrolment(raw(data)),
   chain: async ({ versions }) => {
     const chain = await pith.verifyChain(versions.map(raw));
-    return chain.map(({ keySet, act }) => [keySet.version, act, keySet.digest]);
+    return chain.map(({ keySet, act }) => [keySet.version, act]);
   },
   examine: async ({ number, event, signers }) => {
     const merged = await pith.merge(number, [pith.readJson(raw(event))], await bindingsOf(signers));

@@ -5,11 +5,9 @@ that both take must have the same checks, verdicts and state, word for word.
 """
 
 import base64
-import hashlib
 import json
 import struct
 from collections import Counter
-from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -20,21 +18,11 @@ from registry.data import published_records, seed_bundle, shipped_pins
 from registry.errors import PithError
 from registry.protocol.bundle_checks import examine_bundle
 from registry.protocol.canonical import MAX_INTEGER, canonical
-from registry.protocol.checks import Report
-from registry.protocol.document_checks import (
-    examine_event_document,
-    examine_keyset_document,
-    examine_receipt_document,
-)
-from registry.protocol.evidence import Evidence, Timestamps
 from registry.protocol.instant import Instant
 from registry.protocol.keys import PublicKey
-from registry.protocol.keyset_chain import verify_chain
-from registry.protocol.number import Reference
+from registry.protocol.record import Record
 from registry.protocol.signers import Enrolment
-from registry.protocol.signers_chain import verify_chain as verify_signers_chain
 from registry.protocol.signers_chain import verify_enrolment
-from registry.protocol.signers_checks import examine_signers_document
 from registry.protocol.strict_json import read_json, read_record_json
 from registry.protocol.trust import KeyPin, Pin, Terms, parse_pin
 from tests import world
@@ -42,9 +30,11 @@ from tests.protocol import test_canonical_conformance as conformance
 from tests.protocol import test_ed25519 as ed25519
 from tests.protocol import test_keyset_chain as chains
 from tests.protocol import test_signers as parties
+from tests.protocol import test_terms
 from tests.protocol.test_negative import LATER, REFUSED_BY
+from tests.protocol.test_terms import examined
 from tests.web.second import Request, ask, b64, first_told, terms_json, told
-from tests.world import AT, NOW, OTHER_RECORD, OTHER_REGISTRY, RECORD, REGISTRY
+from tests.world import OTHER_REGISTRY, RECORD, REGISTRY
 
 
 def of_kind(kind: str) -> list[tuple[str, str, Any]]:
@@ -142,19 +132,6 @@ def report_requests(kind: str, *pins: Pin) -> tuple[list[tuple[str, str, Any]], 
     return files, requests
 
 
-def examined_here(kind: str, data: bytes, terms: Terms) -> Report:
-    """The first implementation's report of a document of one kind."""
-    if kind == "receipt":
-        return examine_receipt_document(data, RECORD.canonical, terms)
-    examine: Callable[[bytes, Terms], Report] = {
-        "bundle": examine_bundle,
-        "event": examine_event_document,
-        "keyset": examine_keyset_document,
-        "signers": examine_signers_document,
-    }[kind]
-    return examine(data, terms)
-
-
 @pytest.mark.parametrize("kind", ["receipt", "bundle", "keyset", "signers"])
 def test_document_vectors(kind: str) -> None:
     """The check that the index names, and the whole report of the first implementation."""
@@ -171,105 +148,53 @@ def test_document_vectors(kind: str) -> None:
             assert answer["subject"] == wanted, name
         else:
             assert failed == wanted_failure(wanted, verdict), name
-        here = examined_here(kind, base64.b64decode(request["data"]), terms)
+        here = examined(kind, base64.b64decode(request["data"]), terms)
         assert told(answer) == first_told(here), name
 
 
-def test_key_set_chains() -> None:
-    """Every life in the table of the first implementation: the same act, or the same rule."""
-    rows = {name: [row.old, row.offered()] for name, row in chains.ROWS.items()}
-    rows |= {
-        "three": [chains.ONE, chains.TWO, chains.THREE],
-        "gap": [chains.ONE, chains.THREE],
-        "reversed": [chains.TWO, chains.ONE],
-        "rolled-back": [chains.THREE, chains.TWO],
-        "again": [chains.ONE, chains.TWO, chains.THREE, chains.ONE, chains.TWO],
-        "displaced": [chains.ONE, chains.TWO, chains.THREE, rescue()],
-        "thief": [chains.ONE, rescue(), chains.TWO],
-    }
+def test_key_set_chain_vectors() -> None:
+    files = of_kind("keyset_chain")
+    documents = [
+        json.loads(world.vector("keyset_chain", verdict, name)) for verdict, name, _ in files
+    ]
     answers = ask(
-        {"action": "chain", "versions": [b64(world.dump(each.to_json())) for each in keysets]}
-        for keysets in rows.values()
+        {"action": "chain", "versions": [b64(world.dump(each)) for each in document["keysets"]]}
+        for document in documents
     )
 
-    assert dict(zip(rows, answers, strict=True)) == {
-        name: followed(keysets) for name, keysets in rows.items()
+    found = {
+        name: answer if type(answer) is str else ", ".join(f"{v} {act}" for v, act in answer)
+        for (_, name, _), answer in zip(files, answers, strict=True)
     }
-    assert {row.outcome for row in chains.ROWS.values()} >= {"routine", "keyset.routine"}
-
-
-def rescue() -> chains.KeySet:
-    body = chains.body_after(chains.ONE, chains.REVOKED_A, chains.registry_key(chains.C))
-    return chains.signed(body, [*chains.R[:2], chains.C])
-
-
-def followed(keysets: Sequence[chains.KeySet]) -> Any:
-    try:
-        chain = verify_chain(keysets)
-    except PithError as error:
-        return f"refused: {error.code}"
-    return [[link.keyset.body.version, link.act, link.keyset.body.digest.hex()] for link in chain]
-
-
-def test_signers_chains() -> None:
-    """Each link of the first implementation's table, signed whatever it says, and orders."""
-    rows = {name: [parties.FIRST, sealed_list(body)] for name, (body, _) in parties.LINKS.items()}
-    entries = parties.NEXT.body.entries
-    for i, change in enumerate(
-        (
-            {"status": "active", "revoked_at": None, "compromised_since": None},
-            {"compromised_since": parties.SINCE.plus(seconds=1)},
-            {"compromised_since": None},
-            {"revoked_at": parties.REVOKED_AT.plus(seconds=1)},
-            {"compromised_since": parties.SINCE.plus(seconds=-1)},
-        )
-    ):
-        changed = parties.body(replace(entries[0], **change), *entries[1:], after=parties.NEXT.body)
-        rows[f"revocation {i}"] = [parties.FIRST, parties.NEXT, sealed_list(changed)]
-    other = replace(parties.after(*parties.ENTRIES), registry=OTHER_REGISTRY.name)
-    fork = sealed_list(parties.after(*parties.ENTRIES))
-    rows |= {
-        "good": [parties.FIRST, parties.NEXT],
-        "again": [parties.FIRST, parties.NEXT, parties.FIRST],
-        "fork": [parties.FIRST, parties.NEXT, fork],
-        "rollback": [parties.NEXT, parties.FIRST],
-        "of another registry": [parties.FIRST, sealed_list(other)],
+    assert found == {
+        name: wanted if verdict == "valid" else f"refused: {wanted['code']}"
+        for verdict, name, wanted in files
     }
-    pins = terms_json(world.terms(REGISTRY.pin))
+
+
+def test_signers_chain_vectors() -> None:
+    files = of_kind("signers_chain")
+    documents = [
+        json.loads(world.vector("signers_chain", verdict, name)) for verdict, name, _ in files
+    ]
+    pins = terms_json(world.terms(REGISTRY.pin, OTHER_REGISTRY.pin))
     answers = ask(
         {
             "action": "signers_chain",
-            "versions": [b64(world.dump(each.to_json())) for each in lists],
+            "versions": [b64(world.dump(each)) for each in document["lists"]],
             "terms": pins,
         }
-        for lists in rows.values()
+        for document in documents
     )
 
-    found = dict(zip(rows, answers, strict=True))
-    assert found == {name: followed_lists(lists) for name, lists in rows.items()}
-    assert {str(answer) for answer in answers} >= {
-        f"refused: signers.{rule}"
-        for rule in ("version", "prev", "dropped", "changed", "status", "fork", "rollback")
+    found = {
+        name: answer if type(answer) is str else ", ".join(str(each["version"]) for each in answer)
+        for (_, name, _), answer in zip(files, answers, strict=True)
     }
-
-
-def sealed_list(body: Any) -> parties.Signers:
-    """A list as an attacker with the registry's key signs it."""
-    value = body.to_json()
-    signature = {
-        "key_id": REGISTRY.key_id,
-        "public_key_fingerprint": REGISTRY.key.fingerprint,
-        "signature_b64": world.by(REGISTRY.signer, parties.PREFIX + canonical(value)),
+    assert found == {
+        name: wanted if verdict == "valid" else f"refused: {wanted['code']}"
+        for verdict, name, wanted in files
     }
-    return parties.Signers.from_json(value | {"signature": signature})
-
-
-def followed_lists(lists: Sequence[parties.Signers]) -> Any:
-    try:
-        chain = verify_signers_chain(lists, REGISTRY.bindings)
-    except PithError as error:
-        return f"refused: {error.code}"
-    return [{"version": each.body.version, "digest": each.body.digest.hex()} for each in chain]
 
 
 def test_enrolments() -> None:
@@ -352,133 +277,33 @@ def test_published_records() -> None:
 
 # -- terms ---------------------------------------------------------------------
 
-DAY: Final = AT.plus(days=1).whole
-"""After the events of the test bundles were made."""
-ENTRIES: Final = {
-    "active": {},
-    "retiring": {"status": "retiring"},
-    "retired later": {"status": "retired", "retired_at": DAY},
-    "retired before": {"status": "retired", "retired_at": AT.plus(days=-1).whole},
-    "valid later": {"valid_from": DAY},
-    "announced": {"status": "announced"},
-    "revoked": {"status": "revoked", "revoked_at": DAY},
-    "compromised later": {"status": "revoked", "revoked_at": DAY, "compromised_since": DAY},
-    "compromised between": {
-        "status": "revoked",
-        "revoked_at": DAY,
-        "compromised_since": AT.plus(seconds=30).whole,
-    },
-    "of another usage": {"usage": "recovery"},
-}
-SUCCESSOR: Final = world.signer("successor", "example-2027-01")
 
-
-def keyset_terms(**life: Any) -> Terms:
-    """A verifier who pins a key set in which the registry's key has this life."""
-    others = [world.entry(SUCCESSOR)] if life.get("status", "active") != "active" else []
-    if life.get("usage") == "recovery":
-        others = [world.entry(SUCCESSOR)]
-    return world.terms(REGISTRY.keyset_pin(REGISTRY.entry(**life), *others))
-
-
-def dated(terms: Terms, when: Instant) -> Terms:
-    """The same verifier with evidence that everything in the test bundles existed at *when*."""
-    bundle = REGISTRY.bundle()
-    documents = [
-        bundle.to_json(),
-        REGISTRY.record_created().to_json(),
-        REGISTRY.receipt().to_json(),
-        *(event.to_json() for event in REGISTRY.history()),
+def test_terms_vectors() -> None:
+    """Good documents under whatever a verifier brings: verdicts, second merges, refusals."""
+    files = [
+        (wanted if verdict == "valid" else (wanted["check"], wanted["code"]), value)
+        for verdict, name, wanted in of_kind("terms")
+        for value in [json.loads(world.vector("terms", verdict, name))]
     ]
-    found = [
-        Evidence(hashlib.sha256(canonical(each)).hexdigest(), moment, "a time authority", b"", "")
-        for each in documents
-        for moment in (when, when.plus(days=1))
-    ]
-    return replace(terms, timestamps=Timestamps.of(found))
-
-
-def all_terms() -> dict[str, Terms]:
-    key = world.terms(REGISTRY.pin)
-    anyones = KeyPin(None, REGISTRY.key_id, REGISTRY.key, "a test")
-    other = KeyPin(REGISTRY.name, "another-key", OTHER_REGISTRY.key, "a test")
-    expired = keyset_terms()
-    return (
-        {name: keyset_terms(**life) for name, life in ENTRIES.items()}
-        | {
-            f"expecting {typed}": replace(key, expect=Reference.parse(typed))
-            for typed in (
-                str(RECORD.number),
-                RECORD.number.suffix.lower(),
-                RECORD.number.suffix[:8],
-                RECORD.number.suffix[:16],
-                f" pith:2025:{RECORD.number.suffix[:12]} ",
-                f"arXiv:{RECORD.source.id}",
-                f"{RECORD.source.id}v1",
-                f"https://arxiv.org/abs/{RECORD.source.id}v2",
-                f"10.48550/arXiv.{RECORD.source.id}",
-                str(OTHER_RECORD.number),
-            )
-        }
-        | {
-            "no pin": world.terms(),
-            "a key for any registry": world.terms(anyones),
-            "its own pin beside it": world.terms(anyones, other),
-            "another key": world.terms(other),
-            "of its registry": replace(key, registry=REGISTRY.name),
-            "of another registry": replace(key, registry=OTHER_REGISTRY.name),
-            "before it was built": replace(key, at=AT.plus(days=-1)),
-            "as it was built": replace(key, at=world.BUILT_AT.plus(seconds=-600)),
-            "expired": replace(expired, at=NOW.plus(days=400)),
-            "expired and accepted": replace(expired, at=NOW.plus(days=400), accept_expired=True),
-            "two key sets that differ": world.terms(
-                REGISTRY.keyset_pin(), REGISTRY.keyset_pin(days=300)
-            ),
-        }
-        | {
-            f"{name} with evidence {when}": dated(keyset_terms(**life), moment)
-            for name, life in ENTRIES.items()
-            for when, moment in (("before", DAY.plus(seconds=-1)), ("of then", DAY))
-        }
-    )
-
-
-def test_under_all_kinds_of_terms() -> None:
-    """Some of each kind of document, under whatever a verifier brings."""
-    documents = [
-        (kind, world.vector(kind, "valid", name))
-        for kind in ("bundle", "event", "receipt", "keyset", "signers")
-        for name in list(world.index_of(kind)["valid"])[:: 2 if kind == "bundle" else 8]
-    ]
-    cases = [(name, kind, data, t) for name, t in all_terms().items() for kind, data in documents]
     answers = ask(
         {
-            "action": kind,
-            "data": b64(data),
-            "record": b64(RECORD.canonical),
-            "terms": terms_json(terms),
+            "action": value["kind"],
+            "data": b64(world.dump(value["document"])),
+            "record": b64(world.dump(value.get("record", {}))),
+            "terms": terms_json(test_terms.terms_of(value["terms"])),
         }
-        for _, kind, data, terms in cases
+        for _, value in files
     )
 
-    outcomes: Counter[tuple[str, str] | None] = Counter()
-    verdicts: set[str] = set()
-    for (name, kind, data, terms), answer in zip(cases, answers, strict=True):
-        assert told(answer) == first_told(examined_here(kind, data, terms)), (name, kind)
-        outcomes[first_failure(answer)] += 1
-        verdicts |= {verdict["verdict"] for verdict in answer["verdicts"]}
-    assert {failure[0] for failure in outcomes if failure} >= {
-        "trust.pin",
-        "trust.key",
-        "trust.verdicts",
-        "keyset.fresh",
-        "expect.subject",
-        "expect.registry",
-        "bundle.clock",
-        "event.chain",
-    }
-    assert outcomes[None] > 50
-    assert verdicts == {"valid", "proven", "unproven", "invalid"}
+    second_merges = 0
+    for (wanted, value), answer in zip(files, answers, strict=True):
+        found = ", ".join(verdict["verdict"] for verdict in answer["verdicts"])
+        assert (first_failure(answer) or found) == wanted
+        data, terms = world.dump(value["document"]), test_terms.terms_of(value["terms"])
+        record = world.dump(value.get("record", {}))
+        assert told(answer) == first_told(examined(value["kind"], data, terms, record))
+        second_merges += answer["proven"] is not None
+    assert second_merges > 5
 
 
 # -- pins ----------------------------------------------------------------------
@@ -609,6 +434,32 @@ def test_numbers_at_the_edge() -> None:
         assert dict(zip(tokens, answers, strict=True)) == {
             token: read_here(each, record) for token, each in zip(tokens, data, strict=True)
         }
+
+
+def test_every_forbidden_character_and_its_neighbours() -> None:
+    edges = [0, 0x1F, 0x7F, 0x9F, 0x61C, 0x200E, 0x200F, 0x2028, 0x202E, 0x2066, 0x2069, 0xFEFF]
+    edges += [0xFDD0, 0xFDEF, *(plane << 16 | 0xFFFE for plane in range(17))]
+    points = sorted({p + by for p in edges for by in (-1, 0, 1, 2) if 0 <= p + by <= 0x10FFFF})
+    data = [json.dumps({"a": chr(point)}, ensure_ascii=point % 2 == 0).encode() for point in points]
+    answers = ask({"action": "read", "data": b64(each), "record": True} for each in data)
+
+    assert dict(zip(points, answers, strict=True)) == {
+        point: read_here(each, True) for point, each in zip(points, data, strict=True)
+    }
+    assert answers.count("refused: json.character") > 60
+
+
+def test_text_is_counted_in_code_points() -> None:
+    """A licence of 4,096 characters beyond the basic plane is 8,192 UTF-16 units."""
+    texts = {"just": "\U0001f41d" * 4096, "over": "\U0001f41d" * 4097}
+    records = [
+        world.dump(world.changed(RECORD.to_json(), world.put("metadata.license", text)))
+        for text in texts.values()
+    ]
+    just, over = ask({"action": "number", "data": b64(data)} for data in records)
+
+    assert just["number"] == str(Record.parse(records[0]).number)
+    assert over == "refused: schema.length"
 
 
 def test_caps_at_the_boundary() -> None:

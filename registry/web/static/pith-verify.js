@@ -106,6 +106,10 @@ export class Fraction {
   constructor(value) {
     this.value = value;
   }
+
+  toJSON() {
+    return this.value;
+  }
 }
 
 const FORBIDDEN = new RegExp(
@@ -792,7 +796,7 @@ function parseReceipt(value, path) {
   constants(members, { kind: "pith_receipt", algorithm: "ed25519",
     signed_message: "canonical_sha256_bytes", receipt_version: "0.3",
     signature_status: "signed_v1" }, path);
-  if (text(members.builder_version, `${path}.builder_version`, 128) === "") {
+  if (members.builder_version === "") {
     throw new PithError("schema.length", "builder_version is empty", `${path}.builder_version`);
   }
   const receipt = {
@@ -800,6 +804,7 @@ function parseReceipt(value, path) {
     fingerprint: hex32(members.public_key_fingerprint, `${path}.public_key_fingerprint`),
     sha256: hex64(members.canonical_sha256, `${path}.canonical_sha256`),
     signature: base64(members.signature_b64, `${path}.signature_b64`, 64),
+    builder: text(members.builder_version, `${path}.builder_version`, 128),
     firstComputedAt: micros(members.first_computed_at, `${path}.first_computed_at`),
     lastReissuedAt: micros(members.last_reissued_at, `${path}.last_reissued_at`),
     signedAt: micros(members.signed_at, `${path}.signed_at`),
@@ -2175,6 +2180,7 @@ async function parseKeySet(value) {
   const version = integer(members.version, "$.version");
   const threshold = integer(members.threshold, "$.threshold");
   if (version < 1 || threshold < 0) throw new PithError("schema.range", "version or threshold", "$");
+  const keys = list(members.keys, "$.keys");
   const keySet = {
     version, threshold, entries: [],
     registry: partyName(members.registry, "$.registry"),
@@ -2182,7 +2188,7 @@ async function parseKeySet(value) {
     expiresAt: seconds(members.expires_at, "$.expires_at"),
     previous: optional(hex64)(members.prev_keyset_sha256, "$.prev_keyset_sha256"),
   };
-  for (const [i, item] of list(members.keys, "$.keys").entries()) {
+  for (const [i, item] of keys.entries()) {
     keySet.entries.push(await parseEntry(item, `$.keys[${i}]`));
   }
   keySet.signatures = signatures.map((item, i) =>
