@@ -213,7 +213,7 @@ def preview(body: EventBody) -> None:
     """Show on stderr what a signature will be over."""
     signer = body.signer
     note(f"to be signed: {body.event_type} about {body.subject} ({body.target})")
-    lines = [f"{path}: {shown(value, 200)}" for path, value in _leaves("", body.payload)]
+    lines = [f"{path}: {_said(value)}" for path, value in _leaves("", body.payload)]
     for line in lines[:MAX_LINES]:
         note(f"  {line}")
     if len(lines) > MAX_LINES:
@@ -225,6 +225,10 @@ def preview(body: EventBody) -> None:
         f"  as {signer.signer_type} {signer.signer_id}, key {signer.key_id} ({signer.fingerprint})"
     )
     note(f"  digest {event_message(body).hex()}")
+
+
+def _said(value: Json) -> str:
+    return "null" if value is None else shown(value, 200)
 
 
 def _leaves(path: str, value: Json) -> list[tuple[str, Json]]:

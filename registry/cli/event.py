@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from registry.cli import _event_commands, _event_forms, _output
+from registry.cli import _event_commands, _event_forms, _event_import, _output
 from registry.cli._anchor import anchor
 from registry.cli._options import AsJson, Home, Told, open_desk
 from registry.cli.main import example, group
@@ -39,6 +39,12 @@ for _form in _event_forms.FORMS:
 
 add.command("anchor", epilog=example("pith event add anchor arxiv:2401.00001 -o proof.json"))(
     anchor
+)
+
+
+app.command("import", epilog=example("pith event import event.json"))(_event_import.import_)
+app.command(epilog=example("pith event export arxiv:2401.00001 -o events.jsonl"))(
+    _event_import.export
 )
 
 

@@ -90,7 +90,7 @@ def _unknown(desk: Desk, where: str, data: bytes, at: Instant) -> Iterable[Unkno
     if not report.signed:
         report.require()
     ours = {row.public_key for row in desk.store.list_keys()}
-    ours |= {key.key for key in desk.key_objects()}
+    ours |= {key.key for key in desk.key_objects() if key.signer_id is None}
     for part in report.signed:
         part.key.verify(part.message, part.signature)
         kind = _KINDS.get(report.kind, part.what.split()[0])

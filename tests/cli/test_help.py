@@ -22,6 +22,7 @@ from registry.signing.documents import sign_enrolment
 from tests.cli.lab import REGISTRY, copied, environment, lines_of, process, record
 from tests.cli.terminal import at_terminal
 from tests.parts import ROOT, needs
+from tests.payloads import CITATION
 from tests.signing.bus import Session
 from tests.timestamp.authority import Tsa, configure
 from tests.world import AUTHOR
@@ -90,6 +91,8 @@ event sign replication
 event sign correction
 event sign mirror-hint
 event add anchor
+event import
+event export
 event list
 event show
 state show
@@ -220,6 +223,13 @@ def _party(place: Path, line: str) -> str:
     return line
 
 
+def _event_import(place: Path, line: str) -> str:
+    payload = CITATION | {"citing": str(record().number)}
+    made = AUTHOR.event("citation_signature", payload, of=record())
+    (place / "event.json").write_bytes(made.canonical)
+    return _party(place, line)
+
+
 SPEAKERS = {"storage": "mirror", "mirror-hint": "mirror", "replication": "third_party"}
 
 
@@ -251,6 +261,7 @@ def authority(name: str, place: Path) -> Iterator[None]:
 PREPARED = {
     "event show": _event_show,
     "key add": _key_add,
+    "event import": _event_import,
     "key move": _key_move,
     "key revoke": _key_revoke,
     "party list": _party,
