@@ -28,6 +28,11 @@ def fingerprint_of(seed: bytes) -> str:
     return f"SHA256:{ssh_fingerprint(ed25519_blob(public_key_of(seed).raw))}"
 
 
+def _answers(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as connection:
+        return connection.connect_ex(str(path)) == 0
+
+
 class Agent:
     """An ssh-agent in a private folder, short enough for the path of a socket."""
 
@@ -52,7 +57,7 @@ class Agent:
             stderr=subprocess.DEVNULL,
         )
         end = time.monotonic() + LIMIT
-        while not self.socket.exists():
+        while not _answers(self.socket):
             assert time.monotonic() < end, "no ssh-agent"
             time.sleep(0.01)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import nacl.bindings
 import pytest
 
 from registry.errors import KeyUnavailableError
@@ -123,6 +124,14 @@ def test_a_copy_that_lay_there_is_taken_only_when_it_is_the_key() -> None:
 
     target._seeds["lab-v1"] = OTHER
     assert code(lambda: source.hand_over("lab-v1", KEY, target)) == "key.mismatch"
+
+
+def test_a_key_that_does_not_sign_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nacl.bindings, "crypto_sign", lambda message, key: bytes(64) + message)
+    store = MemoryKeyStore("lab.example")
+
+    assert code(lambda: store.put("lab-v1", SEED)) == "signer.faulty"
+    assert store._seeds == {}
 
 
 def test_what_is_not_forgotten_is_not_called_erased() -> None:

@@ -420,6 +420,18 @@ def test_one_that_is_slow_is_given_up_in_time(folder: Path, chunk: bytes) -> Non
         assert time.monotonic() - began < 1.0
 
 
+@pytest.mark.parametrize("length", [0, MAX_MESSAGE + 1, 0xFFFFFFFF])
+def test_a_length_out_of_bounds_is_refused_before_anything_is_awaited(
+    folder: Path, length: int
+) -> None:
+    def answer(connection: socket.socket, request: bytes) -> None:
+        connection.sendall(struct.pack(">I", length))
+        connection.recv(1)  # until the client goes
+
+    with answering(folder, answer) as path:
+        assert code(at(path, 2.0).check) == "agent.reply"
+
+
 def test_one_that_reads_nothing_is_given_up_in_time(folder: Path) -> None:
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(folder / "deaf"))

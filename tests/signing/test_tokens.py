@@ -78,6 +78,13 @@ def test_a_wrong_pin_is_tried_once(token: Token) -> None:
     assert codes(token.drive("sign")) == [None]
 
 
+def test_a_refused_pin_is_remembered_and_the_token_not_asked_again(token: Token) -> None:
+    """Were it asked, it would be found gone."""
+    lines = token.drive("pin:0000", "open", "gone", "open", "sign")
+
+    assert codes(lines) == [None, "token.pin", None, "token.pin", "token.pin"]
+
+
 def test_a_token_that_is_gone_in_the_middle(token: Token) -> None:
     assert codes(token.drive("sign:5", "gone", "sign", "sign")) == [
         *(None, None, "token.gone", "token.gone")
