@@ -323,6 +323,22 @@ def test_the_daily_list_proves_a_published_bundle_and_what_a_new_one_holds(
     pith("verify", newer, *pinned, "--evidence", lists).fine()
 
 
+def test_the_token_in_an_event_proves_what_it_is_of_and_not_its_own_event(
+    asking: Path, pith: Pith, tsa: Tsa, tmp_path: Path
+) -> None:
+    created = pith("event", "list", NUMBER, home=asking).fine().lines[0].split()[0]
+    made = pith("event", "add", "anchor", "--event", created, home=asking).fine().lines[0]
+    bundle = tmp_path / "bundle.json"
+    pith("bundle", "build", NUMBER, "-o", bundle, home=asking).fine()
+    theft = stolen(asking, now().plus(seconds=60).whole, tmp_path / "keys.json")
+
+    done = pith("verify", bundle, "--pin", theft, "--tsa", tsa.root, "--json")
+    verdicts = {each["what"]: each["verdict"] for each in done.object["verdicts"]}
+    assert (verdicts["receipt"], verdicts[f"event {created}"]) == ("proven", "proven")
+    assert (verdicts[f"event {made}"], verdicts["bundle"]) == ("unproven", "unproven")
+    done.refused(4, "trust.verdicts")
+
+
 def test_a_registry_believes_its_own_authority(asking: Path, pith: Pith, tmp_path: Path) -> None:
     bundle, proof = tmp_path / "bundle.json", tmp_path / "proof.json"
     pith("bundle", "build", NUMBER, "-o", bundle, home=asking).fine()

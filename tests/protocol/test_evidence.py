@@ -154,10 +154,9 @@ def test_only_evidence_from_before_the_theft_proves(before: Instant, verdict: st
 
 
 def test_the_earliest_evidence_counts() -> None:
-    late, early = seen(FIRST, NOW), seen(WHOLE)
-
-    for findings in ((late, early), (early, late)):
-        assert verdicts(read(*findings)) == ("proven",) * 4
+    for late in (seen(FIRST, NOW), seen(WHOLE, NOW)):
+        for findings in ((late, seen(WHOLE)), (seen(WHOLE), late)):
+            assert verdicts(read(*findings)) == ("proven",) * 4
 
 
 def test_evidence_of_the_content_without_its_signature_proves_nothing() -> None:
