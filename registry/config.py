@@ -19,6 +19,7 @@ SIGNER: Final = "keyring:"
 ID_PATTERN: Final = "registry-v{n}-{yyyy}-{mm}"
 ROTATE_AFTER: Final = 365 * 86_400
 OVERLAP: Final = 30 * 86_400
+DRILL_EVERY: Final = 180 * 86_400
 WARN_BEFORE: Final = (30 * 86_400, 7 * 86_400, 86_400)
 PINS: Final = ("pith.science",)
 MAX_AHEAD: Final = 600
@@ -71,6 +72,7 @@ class Config:
     id_pattern: str = ID_PATTERN
     rotate_after: int = ROTATE_AFTER
     overlap: int = OVERLAP
+    drill_every: int = DRILL_EVERY
     warn_before: tuple[int, ...] = WARN_BEFORE
     pins: tuple[str, ...] = PINS
     max_ahead: int = MAX_AHEAD
@@ -184,7 +186,7 @@ _KNOWN: Final = {
     "registry": {"id", "base_url", "name"},
     "store": {"url"},
     "signer": {"default", "passphrase"},
-    "keys": {"id_pattern", "rotate_after", "overlap", "warn_before"},
+    "keys": {"id_pattern", "rotate_after", "overlap", "warn_before", "drill_every"},
     "verify": {"pins", "max_ahead"},
     "mint": {"batch"},
     "pkcs11": {"module", "pin_from"},
@@ -249,6 +251,7 @@ class _Reader:
             id_pattern=self.take("keys", "id_pattern", ID_PATTERN, _pattern),
             rotate_after=self.take("keys", "rotate_after", ROTATE_AFTER, duration),
             overlap=self.take("keys", "overlap", OVERLAP, duration),
+            drill_every=self.take("keys", "drill_every", DRILL_EVERY, duration),
             warn_before=self.take(
                 "keys", "warn_before", WARN_BEFORE, lambda v: tuple(map(duration, v))
             ),

@@ -11,11 +11,15 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Final
 
 import pytest
+
+from registry.errors import NotFoundError, UsageError
+from registry.signing.memory_file import check_in_memory
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 MISSING: Final[set[str]] = set()
@@ -35,6 +39,13 @@ def _tmpfs() -> bool:
         except OSError:
             return False
         return subprocess.run(["umount", place], capture_output=True, timeout=10).returncode == 0
+
+
+def _shm() -> bool:
+    with suppress(UsageError, NotFoundError):
+        check_in_memory(Path("/dev/shm"))
+        return True
+    return False
 
 
 def _unshare() -> bool:
@@ -75,6 +86,9 @@ _PROBES: Final[dict[str, Callable[[], bool]]] = {
     "chromium": _program("chromium"),
     "root": lambda: os.geteuid() == 0,
     "tmpfs": _tmpfs,
+    "shm": _shm,
+    "zbarimg": _program("zbarimg"),
+    "rsvg-convert": _program("rsvg-convert"),
     "unshare": _unshare,
     "vectors": lambda: _vectors_path().is_dir(),
 }

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
-from registry.errors import ConfigError, UsageError
+from registry.errors import ConfigError, NotFoundError, UsageError, shown
 
 if TYPE_CHECKING:
     from registry.app import App
     from registry.services.desk import Desk
+    from registry.store.rows import KeyRow
 
 Home: TypeAlias = Annotated[
     Path | None,
@@ -90,6 +91,16 @@ def the_app(context: typer.Context, home: Path | None) -> "App":
         raise ConfigError(
             f"where the home is cannot be told: {error.strerror}", code="config.home"
         ) from None
+
+
+def known_key(desk: "Desk", key_id: str) -> "KeyRow":
+    """Where one of our keys is; NotFoundError ``key.absent`` for another."""
+    row = desk.find_key(key_id)
+    if row is None:
+        raise NotFoundError(
+            f"no key {shown(key_id)}", code="key.absent", hint="`pith key list` shows them"
+        )
+    return row
 
 
 def open_desk(context: typer.Context, home: Path | None) -> "Desk":

@@ -9,9 +9,9 @@ from registry.cli._boundary import note
 from registry.cli._key_audit import audit
 from registry.cli._key_recovery import enrolled, revoke
 from registry.cli._key_status import status
-from registry.cli._options import AsJson, Home, Yes, confirmed, open_desk, the_app
+from registry.cli._options import AsJson, Home, Yes, confirmed, known_key, open_desk, the_app
 from registry.cli.main import example, group
-from registry.errors import NotFoundError, UsageError, printable, shown
+from registry.errors import UsageError, printable
 
 if TYPE_CHECKING:
     from registry.store.rows import KeyRow
@@ -164,9 +164,7 @@ def show(
 
     desk = open_desk(context, home)
     wanted = key_id or desk.active_key().key_id
-    row = desk.find_key(wanted)
-    if row is None:
-        raise _absent(wanted)
+    row = known_key(desk, wanted)
     entry = desk.keyset().body.find(row.public_key)
     listed = entry.object if entry is not None else None
     found = listed or key_object(desk.config, row.key_id, row.public_key, row.created_at)
@@ -175,12 +173,6 @@ def show(
     else:
         text = ENCODERS[as_format](found.key, found.key_id, desk.config.registry_id)
         _output.raw(text.encode())
-
-
-def _absent(key_id: str) -> NotFoundError:
-    return NotFoundError(
-        f"no key {shown(key_id)}", code="key.absent", hint="`pith key list` shows them"
-    )
 
 
 @app.command(epilog=example("pith key move lab-v1-2026-11 --to file: --yes"))
@@ -203,9 +195,7 @@ def move(
 
     app_ = the_app(context, home)
     desk = app_.open()
-    row = desk.find_key(key_id)
-    if row is None:
-        raise _absent(key_id)
+    row = known_key(desk, key_id)
     note(f"key {row.key_id} ({row.public_key.fingerprint}) leaves {row.uri} for {to}")
     confirmed("move", yes=yes)
     move_key(desk, row, app_.key_store(to, desk.config), at=desk.clock())

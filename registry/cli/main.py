@@ -32,6 +32,7 @@ COMMANDS: Final = (
     "rotation",
     "keyset",
     "ceremony",
+    "shares",
 )
 
 

@@ -1,11 +1,12 @@
 """Distrust: revoke a key, or say since when it was in other hands."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from registry.errors import ConflictError, NotFoundError, shown
+from registry.errors import ConflictError, KeyUnavailableError, NotFoundError, shown
 from registry.protocol import keyset_acts as acts
 from registry.protocol.instant import Instant
-from registry.protocol.keyset import KeySet, KeySetBody
+from registry.protocol.keyset import KeyEntry, KeySet, KeySetBody
 from registry.services.desk import Desk
 from registry.services.enact import enact, recovery_signers, row_of
 from registry.services.keys import create_key, key_object, key_status
@@ -61,26 +62,56 @@ def choose_heir(
     key_store: KeyStore,
     *,
     named: str | None,
-    seeds: tuple[bytes, bytes],
+    new_seed: Callable[[], bytes],
     at: Instant,
-) -> Heir:
-    """Who signs after the active key *key_id* was stolen.
+) -> Heir | None:
+    """Who signs after *key_id* was stolen; None where it is not the active key.
 
     The key that is named, or the committed successor where it rests in another place than
     the stolen key, or else a new one in *key_store*: who reached the one may have
-    reached what lay beside it. Its own successor is a further new key.
+    reached what lay beside it. Its own successor is a further new key. New keys that
+    an interrupted compromise made after it stopped the stolen key are taken again.
     """
     old = desk.keyset().body
-    gone, row = acts.entry_of(old, key_id), desk.find_key(key_id)
-    heir = _named(desk, named) if named is not None else row_of(desk, gone.successor_key_sha256)
-    if named is None and (
-        heir is None
-        or row is None
-        or desk.key_store(heir.uri).place == desk.key_store(row.uri).place
-    ):
-        heir = create_key(desk, key_store, key_id=None, seed=seeds[0], at=at)
-    assert heir is not None
-    return Heir(heir, create_key(desk, key_store, key_id=None, seed=seeds[1], at=at))
+    gone = acts.entry_of(old, key_id)
+    if gone != acts.active_entry(old):
+        return None
+    fresh = _made_since_stop(desk, key_id)
+
+    def new() -> KeyRow:
+        if fresh:
+            return fresh.pop(0)
+        return create_key(desk, key_store, key_id=None, seed=new_seed(), at=at)
+
+    key = _named(desk, named) if named is not None else _kept_apart(desk, gone)
+    return Heir(key or new(), new())
+
+
+def _made_since_stop(desk: Desk, key_id: str) -> list[KeyRow]:
+    stops = [act.at for act in desk.store.acts() if act.act == STOPPED and act.key_id == key_id]
+    return [
+        row
+        for row in desk.store.list_keys()
+        if stops
+        and row.created_at >= stops[0]
+        and row.usage == "registry"
+        and key_status(desk, row) == "unlisted"
+    ]
+
+
+def _kept_apart(desk: Desk, gone: KeyEntry) -> KeyRow | None:
+    """The committed successor, where it can be opened and lies in another place."""
+    heir, row = row_of(desk, gone.successor_key_sha256), desk.find_key(gone.key_id)
+    if heir is None or row is None:
+        return None
+    there = desk.key_store(heir.uri)
+    if there.place == desk.key_store(row.uri).place:
+        return None
+    try:
+        there.open(heir.key_id, heir.public_key)
+    except KeyUnavailableError:
+        return None
+    return heir
 
 
 def _named(desk: Desk, key_id: str) -> KeyRow:

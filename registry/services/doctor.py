@@ -7,9 +7,11 @@ from typing import Literal
 
 from registry.errors import KeyUnavailableError, PithError
 from registry.protocol.instant import Instant
-from registry.protocol.keyset_rules import verify_keyset
+from registry.protocol.keyset_rules import check_fresh, verify_keyset
 from registry.services.desk import Desk
+from registry.services.due import dues
 from registry.services.keys import key_status
+from registry.services.shares import drill_due, last_drills
 from registry.services.timestamps import load_authority
 from registry.signing.proof import prove_key
 from registry.signing.signer import KeyStore
@@ -43,11 +45,14 @@ def diagnose(open_desk: Callable[[], Desk], home: Path, at: Instant) -> Iterator
     yield from _looked_at("clock", lambda: _clock(desk, at))
     yield from _looked_at("key set", lambda: _keyset(desk, at))
     yield from _looked_at("recovery", lambda: _recovery(desk))
+    yield from _looked_at("places", lambda: _apart(desk))
+    yield from _looked_at("backup", lambda: _backup(desk, at))
     if desk.config.tsa is not None:
         yield from _looked_at("timestamps", lambda: _timestamps(desk, at))
     for uri in sorted({row.uri for row in desk.store.list_keys()}):
         yield from _key_store(desk, uri)
     yield from _looked_at("signer", lambda: _signer(desk, at))
+    yield from _dates(desk, at)
 
 
 def _looked_at(name: str, look: Callable[[], Finding]) -> Iterator[Finding]:
@@ -96,27 +101,64 @@ def _clock(desk: Desk, at: Instant) -> Finding:
 def _keyset(desk: Desk, at: Instant) -> Finding:
     keyset = desk.keyset()
     verify_keyset(keyset)
+    check_fresh(keyset.body, at, desk.config.max_ahead)
     body = keyset.body
     text = f"version {body.version}, digest {body.digest.hex()}, expires {body.expires_at.seconds}"
-    return _due(
-        "key set",
-        text,
-        body.expires_at,
-        desk,
-        at,
-        "verifiers refuse it from then on, unless they take it as of its end",
-    )
+    return Finding("key set", "ok", text)
 
 
 def _recovery(desk: Desk) -> Finding:
-    if desk.keyset().body.active("recovery"):
-        return Finding("recovery", "ok", "there is a recovery key")
-    return Finding(
-        "recovery",
-        "attention",
-        "there is no recovery key: whoever takes the active key takes the registry",
-        "keys/README.md, Custody, says what that means and what to keep",
-    )
+    body = desk.keyset().body
+    count = len(body.active("recovery"))
+    if not count:
+        return Finding(
+            "recovery",
+            "attention",
+            "there is no recovery key: whoever takes the active key takes the registry",
+            "`pith key create --usage recovery --signer URI`, with URI on another device",
+        )
+    if count <= body.threshold:
+        return Finding(
+            "recovery",
+            "attention",
+            f"all {count} recovery keys are needed: to lose one is to lose the registry",
+            "add a spare with `pith key create --usage recovery`, in a place of its own",
+        )
+    return Finding("recovery", "ok", f"{body.threshold} of {count} recovery keys are needed")
+
+
+def _apart(desk: Desk) -> Finding:
+    """Whether one theft takes more than one of: the active key, its successor, a recovery key."""
+    places: dict[str, list[tuple[str, str]]] = {}
+    for row in desk.store.list_keys():
+        status = key_status(desk, row)
+        role = "recovery" if (row.usage, status) == ("recovery", "active") else status
+        if role in ("active", "announced", "committed", "recovery"):
+            places.setdefault(_place(desk, row), []).append((role, row.key_id))
+    threshold = max(2, desk.keyset().body.threshold)
+    for lying in places.values():
+        roles = [role for role, _ in lying]
+        if len(set(roles)) > 1 or roles.count("recovery") >= threshold:
+            return Finding(
+                "places",
+                "attention",
+                f"{', '.join(key_id for _, key_id in lying)} lie in one place "
+                f"({', '.join(sorted(set(roles)))}): one theft takes them all",
+                "`pith key move KEY_ID --to URI`, with URI on another device",
+            )
+    return Finding("places", "ok", "active, successor and recovery keys lie apart")
+
+
+def _place(desk: Desk, row: KeyRow) -> str:
+    try:
+        return desk.key_store(row.uri).place
+    except PithError:
+        return row.uri
+
+
+def _may_be_away(desk: Desk, row: KeyRow) -> bool:
+    """Whether a key is better not within reach every day."""
+    return row.usage == "recovery" or key_status(desk, row) not in ("active", "unlisted")
 
 
 def _timestamps(desk: Desk, at: Instant) -> Finding:
@@ -135,17 +177,31 @@ def _timestamps(desk: Desk, at: Instant) -> Finding:
     return Finding("timestamps", "ok", text)
 
 
+def _backup(desk: Desk, at: Instant) -> Finding:
+    due = drill_due(desk, at)
+    if not due:
+        held = ", ".join(backup.key_id for backup in last_drills(desk))
+        return Finding("backup", "ok", f"drilled: {held}" if held else "no key has shares")
+    told = ", ".join(f"{backup.key_id} ({backup.told})" for backup in due)
+    verb = "make" if due[0].set_id is None else "drill"
+    hint = f"pith shares {verb} {due[0].key_id}"
+    return Finding("backup", "attention", f"a drill is due of {told}", hint)
+
+
 def _key_store(desk: Desk, uri: str) -> Iterator[Finding]:
     """One key store, and where it can be reached the round trip of each key in it."""
+    rows = [row for row in desk.store.list_keys() if row.uri == uri]
     try:
         key_store = desk.key_store(uri)
         yield Finding("key store", "ok", key_store.check())
     except PithError as error:
-        yield Finding("key store", "fail", str(error), error.hint, error)
+        if all(_may_be_away(desk, row) for row in rows):
+            yield Finding("key store", "ok", f"{uri} is not within reach: {error.message}")
+        else:
+            yield Finding("key store", "fail", str(error), error.hint, error)
         return
-    for row in desk.store.list_keys():
-        if row.uri == uri:
-            yield from _looked_at("key", lambda row=row: _round_trip(desk, key_store, row))  # type: ignore[misc]
+    for row in rows:
+        yield from _looked_at("key", lambda row=row: _round_trip(desk, key_store, row))  # type: ignore[misc]
 
 
 def _round_trip(desk: Desk, key_store: KeyStore, row: KeyRow) -> Finding:
@@ -154,31 +210,22 @@ def _round_trip(desk: Desk, key_store: KeyStore, row: KeyRow) -> Finding:
     try:
         prove_key(key_store.open(row.key_id, row.public_key), desk.registry)
     except KeyUnavailableError as error:
-        if error.code != "key.absent" or status not in ("retired", "revoked"):
+        if error.code != "key.absent" or not _may_be_away(desk, row):
             raise
-        return Finding("key", "ok", f"{text} is gone, and signs no more")
+        if status in ("retired", "revoked"):
+            return Finding("key", "ok", f"{text} is gone, and signs no more")
+        return Finding("key", "ok", f"{text} is not within reach")
     return Finding("key", "ok", f"{text} signs twice alike, and it verifies")
 
 
 def _signer(desk: Desk, at: Instant) -> Finding:
     signer = desk.signer(at)
-    key = desk.active_key()
     text = f"{signer.key_id} ({signer.public_key.fingerprint}) opens and is the key set's"
-    if key.rotates_at is None:
-        return Finding("signer", "ok", text)
-    text += f", to be rotated {key.rotates_at.seconds}"
-    return _due(
-        "signer",
-        text,
-        key.rotates_at,
-        desk,
-        at,
-        "it promised to be rotated by then, and signs only with --past-rotation after",
-    )
+    return Finding("signer", "ok", text)
 
 
-def _due(name: str, text: str, when: Instant, desk: Desk, at: Instant, hint: str) -> Finding:
-    if any(at.plus(seconds=before) >= when for before in desk.config.warn_before):
-        days = (when.micros - at.micros) // 86_400_000_000
-        return Finding(name, "attention", f"{text}: {days} days left", hint)
-    return Finding(name, "ok", text)
+def _dates(desk: Desk, at: Instant) -> Iterator[Finding]:
+    """What `pith key status` says, each date by itself."""
+    for due in dues(desk, at):
+        text = f"{due.text}: {due.when.seconds}, {due.days} days left"
+        yield Finding(due.what, "attention" if due.warned else "ok", text, due.hint * due.warned)

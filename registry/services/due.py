@@ -45,7 +45,7 @@ def dues(desk: Desk, at: Instant) -> Iterator[Due]:
     yield _due(
         desk,
         at,
-        "key set",
+        "expiry",
         f"verifiers refuse version {body.version} after this",
         body.expires_at,
         "every step of a rotation renews it; `pith rotation plan` shows when",

@@ -5,6 +5,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -120,6 +121,11 @@ keyset update
 ceremony rehearse
 ceremony run
 ceremony approve
+shares make
+shares remake
+shares check
+shares drill
+shares restore
 """
 
 
@@ -258,6 +264,22 @@ def authority(name: str, place: Path) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def shares(name: str, place: Path, line: str) -> Iterator[str]:
+    """The example with a folder in memory, in which there are shares for those who read them."""
+    if not name.startswith("shares "):
+        yield line
+        return
+    needs("shm")
+    home = place / "home"
+    key_id = process("key", "list", home=home).fine().lines[0].split()[0]
+    with tempfile.TemporaryDirectory(prefix="pith-", dir="/dev/shm") as folder:
+        if name != "shares make":
+            options = ("--threshold", 3, "--of", 5, "--to", folder)
+            process("shares", "make", key_id, *options, home=home).fine()
+        yield line.replace("lab-v1-2026-11", key_id).replace("/dev/shm/shares", folder)
+
+
 PREPARED = {
     "event show": _event_show,
     "key add": _key_add,
@@ -286,8 +308,8 @@ def test_the_example_runs(place: Path, name: str) -> None:
         command = shlex.split(line)[1:]
         at_terminal(*command, home=home, answers=[("to go on", WORDS[name])], cwd=place).fine()
         return
-    with authority(name, place):
-        done = typed(line, place, environment(home, DIGEST=told, EVIDENCE=fork, HOME=str(place)))
+    with authority(name, place), shares(name, place, line) as fitted:
+        done = typed(fitted, place, environment(home, DIGEST=told, EVIDENCE=fork, HOME=str(place)))
 
     assert done.returncode == (9 if name == "doctor" else 0), (line, done.stderr)
     assert "Traceback" not in done.stderr

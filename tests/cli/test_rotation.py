@@ -62,7 +62,7 @@ def test_what_is_due_is_exit_9(pith: Pith, home: Path, command: tuple[str, ...])
 def test_key_status_says_when(pith: Pith, home: Path) -> None:
     found = pith("key", "status", "--json", home=home).fine().objects
 
-    assert {each["what"] for each in found} >= {"rotation", "promise", "key set"}
+    assert {each["what"] for each in found} >= {"rotation", "promise", "expiry"}
     assert all(each["days"] > 300 and not each["due"] for each in found)
 
 

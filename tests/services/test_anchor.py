@@ -61,8 +61,8 @@ def rob(world: World, desk: Desk) -> None:
     body = with_recovery_key(desk, row, threshold=1, at=desk.clock())
     enact_recovery_key(desk, body, row, at=desk.clock())
     stolen, since, at = desk.active_key().key_id, world.clock.move(60), world.clock.move(60)
-    seeds = (bytes([8]) * 32, bytes([9]) * 32)
-    heir = choose_heir(desk, stolen, world.keys, named=None, seeds=seeds, at=at)
+    seeds = iter((bytes([8]) * 32, bytes([9]) * 32))
+    heir = choose_heir(desk, stolen, world.keys, named=None, new_seed=lambda: next(seeds), at=at)
     new = compromised_body(desk, stolen, heir, since=since, reason="gone", threshold=None, at=at)
     distrust(desk, new, stolen, reason="gone", at=at)
 

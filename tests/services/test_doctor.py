@@ -31,19 +31,44 @@ def keys_found(world: World, desk: Desk) -> list[tuple[str, str]]:
 def test_a_sound_registry_wants_only_a_recovery_key(world: World, desk: Desk) -> None:
     findings = found(world, desk)
 
-    assert {name for name, (status, _) in findings.items() if status != "ok"} == {"recovery"}
+    assert {name for name, (status, _) in findings.items() if status != "ok"} == {
+        "recovery",
+        "places",
+    }
 
 
 def test_the_end_of_the_key_comes_near_and_passes(world: World, desk: Desk) -> None:
-    assert found(world, desk, 330)["signer"] == ("ok", "")
-    assert found(world, desk, 340)["signer"][0] == "attention"
-    assert found(world, desk, 366)["signer"][0] in ("attention", "fail")
+    assert found(world, desk, 330)["promise"] == ("ok", "")
+    assert found(world, desk, 340)["promise"] == ("attention", "")
+    assert found(world, desk, 340)["rotation"] == ("attention", "")
+    assert found(world, desk, 340)["signer"] == ("ok", "")
+    assert found(world, desk, 366)["signer"] == ("fail", "key.past_rotation")
 
 
 def test_the_end_of_the_key_set_comes_near_and_passes(world: World, desk: Desk) -> None:
-    assert found(world, desk, 360)["key set"] == ("ok", "")
-    assert found(world, desk, 375)["key set"][0] == "attention"
-    assert found(world, desk, 401)["key set"][0] in ("attention", "fail")
+    assert found(world, desk, 360)["expiry"] == ("ok", "")
+    assert found(world, desk, 375)["expiry"] == ("attention", "")
+    assert found(world, desk, 375)["key set"] == ("ok", "")
+    assert found(world, desk, 401)["key set"] == ("fail", "keyset.fresh")
+
+
+def test_recovery_keys_want_a_spare_and_places_of_their_own(world: World, desk: Desk) -> None:
+    world.move_apart(desk, desk.store.list_keys()[1])
+    assert found(world, desk)["places"] == ("ok", "")
+    assert found(world, desk)["recovery"] == ("attention", "")
+
+    one = world.recovery(desk, "one:")
+    assert found(world, desk)["recovery"] == ("attention", "")  # no spare
+    assert found(world, desk)["places"] == ("ok", "")
+    world.recovery(desk, "two:")
+    assert found(world, desk)["recovery"] == ("ok", "")
+    assert {status for status, _ in found(world, desk).values()} <= {"ok"}
+    del world.places["one:"]
+    assert found(world, desk)["key store"] == ("ok", "")
+
+    world.recovery(desk, world.keys.uri)
+    assert found(world, desk)["places"] == ("attention", "")
+    assert one.usage == "recovery"
 
 
 def test_a_key_that_is_gone_is_one_finding_of_many(world: World, desk: Desk) -> None:

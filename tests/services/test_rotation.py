@@ -265,4 +265,4 @@ def test_what_is_due_is_said_in_time(world: World, days: int, warned: bool) -> N
     assert found["rotation"].warned is warned
     assert found["rotation"].days == -days
     assert found["promise"].when == desk.active_key().rotates_at
-    assert found["key set"].when == desk.keyset().body.expires_at
+    assert found["expiry"].when == desk.keyset().body.expires_at
