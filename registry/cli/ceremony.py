@@ -9,11 +9,12 @@ import typer
 from registry.cli import _ceremony, _output
 from registry.cli._boundary import note
 from registry.cli._input import read_bytes, read_text
-from registry.cli._options import AsJson, Home, open_desk
+from registry.cli._options import AsJson, Home, the_app
 from registry.cli.main import example, group
 from registry.errors import ConflictError, MismatchError, UsageError
 
 if TYPE_CHECKING:
+    from registry.app import App
     from registry.protocol.handover import Handover
     from registry.services.ceremony_plan import Plan
     from registry.services.desk import Desk
@@ -45,7 +46,8 @@ def rehearse(
     from registry.services.ceremony_rehearsal import rehearse as hold
 
     plan = parse_plan(read_text(file))
-    desk = open_desk(context, home)
+    app_ = the_app(context, home)
+    desk = app_.open()
     note(f"REHEARSAL with stand-in keys, of the registry {plan.registry}.invalid")
     keyset, session = hold(
         desk,
@@ -55,13 +57,13 @@ def rehearse(
         seeds=new_seed,
         at=desk.clock(),
     )
-    _ceremony.write_transcripts(_folder(desk, transcripts), [session])
+    _ceremony.write_transcripts(_folder(app_, transcripts), [session])
     note("the rehearsal is over: nothing was changed, its keys are gone")
     _ceremony.tell(keyset.body, "rehearsal", as_json=as_json)
 
 
-def _folder(desk: "Desk", given: Path | None) -> Path:
-    return given or desk.config.store_path.parent / "transcripts"
+def _folder(app_: "App", given: Path | None) -> Path:
+    return given or app_.home / "transcripts"
 
 
 @app.command(epilog=example("pith ceremony run ceremony.toml"))
@@ -104,16 +106,16 @@ def run(
     typed: there is no --yes.
     """
     _check_options(file, request, request_from, copy, out, response)
+    app_ = the_app(context, home)
+    desk, folder = app_.open(), _folder(app_, transcripts)
     if request_from is not None and copy is not None and out is not None:
-        _away(context, home, request_from, copy, out, transcripts, as_json=as_json)
-        return
-    desk = open_desk(context, home)
-    if request_from is not None:
-        _here(desk, _read(request_from), transcripts, as_json=as_json)
+        _away(desk, request_from, copy, out, folder, as_json=as_json)
+    elif request_from is not None:
+        _here(desk, _read(request_from), folder, as_json=as_json)
     elif file is not None and response is not None:
-        _back(desk, _plan(file), _read(response), transcripts, as_json=as_json)
+        _back(desk, _plan(file), _read(response), folder, as_json=as_json)
     elif file is not None:
-        _begin(desk, _plan(file), request, transcripts, as_json=as_json)
+        _begin(desk, _plan(file), request, folder, as_json=as_json)
 
 
 def _check_options(
@@ -148,7 +150,7 @@ def _read(path: str) -> "Handover":
 
 
 def _begin(
-    desk: "Desk", plan: "Plan", request: Path | None, folder: Path | None, *, as_json: bool
+    desk: "Desk", plan: "Plan", request: Path | None, folder: Path, *, as_json: bool
 ) -> None:
     from registry.app import new_nonce, new_seed
     from registry.services.ceremony import ask, hold_here, prepare
@@ -157,7 +159,7 @@ def _begin(
     handover = prepare(desk, plan, nonce=new_nonce(), seeds=new_seed, at=desk.clock())
     if request is None:
         keyset, session = hold_here(desk, handover, confirm, at=desk.clock())
-        _ceremony.write_transcripts(_folder(desk, folder), [session])
+        _ceremony.write_transcripts(folder, [session])
         _ceremony.tell(keyset.body, plan.act, as_json=as_json)
         return
     asked = ask(desk, handover, confirm)
@@ -166,19 +168,17 @@ def _begin(
     _ceremony.tell(asked.proposed, "request", as_json=as_json)
 
 
-def _here(desk: "Desk", handover: "Handover", folder: Path | None, *, as_json: bool) -> None:
+def _here(desk: "Desk", handover: "Handover", folder: Path, *, as_json: bool) -> None:
     from registry.services.ceremony import check_asked, hold_here
 
     check_asked(desk, handover)
     confirm = _ceremony.confirmer(desk.clock)
     keyset, session = hold_here(desk, handover, confirm, at=desk.clock())
-    _ceremony.write_transcripts(_folder(desk, folder), [session])
+    _ceremony.write_transcripts(folder, [session])
     _ceremony.tell(keyset.body, handover.act, as_json=as_json)
 
 
-def _back(
-    desk: "Desk", plan: "Plan", handover: "Handover", folder: Path | None, *, as_json: bool
-) -> None:
+def _back(desk: "Desk", plan: "Plan", handover: "Handover", folder: Path, *, as_json: bool) -> None:
     from registry.services.ceremony import take_in
 
     if (plan.registry, plan.act) != (handover.proposed.registry, handover.act):
@@ -188,24 +188,16 @@ def _back(
             code="ceremony.plan",
         )
     keyset = take_in(desk, handover, _ceremony.confirmer(desk.clock), at=desk.clock())
-    _ceremony.write_transcripts(_folder(desk, folder), handover.sessions)
+    _ceremony.write_transcripts(folder, handover.sessions)
     _ceremony.tell(keyset.body, handover.act, as_json=as_json)
 
 
 def _away(
-    context: typer.Context,
-    home: Path | None,
-    request: str,
-    copy: Path,
-    out: Path,
-    folder: Path | None,
-    *,
-    as_json: bool,
+    desk: "Desk", request: str, copy: Path, out: Path, folder: Path, *, as_json: bool
 ) -> None:
     from registry.protocol.keyset_chain import parse_chain
     from registry.services.ceremony import hold_offline
 
-    desk = open_desk(context, home)
     handover, held = _read(request), parse_chain(read_bytes(str(copy)))
     if not held:
         raise UsageError(
@@ -219,7 +211,7 @@ def _away(
     # The response first: a copy that knows more than what was given would refuse to give it.
     _output.document(_ceremony.file_of(done), out)
     _output.document(_ceremony.copy_of(chain), copy)
-    _ceremony.write_transcripts(_folder(desk, folder), done.sessions[-1:])
+    _ceremony.write_transcripts(folder, done.sessions[-1:])
     complete = chain[-1].keyset.body.digest == done.proposed.digest
     if not complete:
         note("it lacks signatures yet: the response is the next holder's request")

@@ -113,7 +113,8 @@ def verify_approvals(
         raise VerificationError(
             f"{len(seen)} of {approvers.wanted} approvals are there",
             code="approval.missing",
-            hint="`pith ceremony approve REQUEST` says what to sign, --add takes what was signed",
+            hint="they are given on a request (pith ceremony run FILE --request request.json): "
+            "`pith ceremony approve request.json` says what to sign, --add takes what was signed",
         )
 
 

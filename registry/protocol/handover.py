@@ -17,7 +17,7 @@ from registry.protocol.canonical import Json, JsonObject, canonical
 from registry.protocol.instant import Instant
 from registry.protocol.keyset import KeySet, KeySetBody, KeySetSignature
 from registry.protocol.keyset_acts import possessors
-from registry.protocol.keyset_chain import Chain, check_next, follow
+from registry.protocol.keyset_chain import Chain, check_next, follow, verify_chain
 from registry.protocol.keyset_rules import MAX_AHEAD_SECONDS, check_signatures
 from registry.protocol.sshsig import SshSignature
 from registry.protocol.strict_json import LARGE, read_json
@@ -207,9 +207,12 @@ def verify_handover(handover: Handover, *, held: Chain, registry: str, at: Insta
             code="ceremony.registry",
         )
     _check_times(handover, at)
+    verify_chain(handover.chain)
+    first = held[0].keyset.body.version if held else 1
     chain = held
     for keyset in handover.chain:
-        chain = follow(chain, keyset)
+        if keyset.body.version >= first:  # those before are bound by their digests
+            chain = follow(chain, keyset)
     if chain[-1].keyset.body.digest != handover.old.digest:
         newest = chain[-1].keyset.body
         raise ConflictError(

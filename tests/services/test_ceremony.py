@@ -216,6 +216,29 @@ def test_a_holder_signs_once(world: World) -> None:
     assert take_in(desk, done, words(world), at=world.clock()).body.version == 3
 
 
+def test_what_was_signed_is_given_again(world: World) -> None:
+    desk = ready(world)
+    asked = ask(desk, prepared(world, desk, RENEW, 2), words(world))
+    copy = verify_chain(desk.store.list_keysets())
+    before, _ = hold_offline(desk, asked, copy, words(world), at=world.clock())
+    again, _ = hold_offline(desk, asked, copy, words(world), at=world.clock())
+
+    assert again.signatures == before.signatures
+    assert take_in(desk, again, words(world), at=world.clock()).body.version == 3
+
+
+def test_a_copy_may_begin_later_than_the_registry(world: World) -> None:
+    desk = ready(world)
+    asked = ask(desk, prepared(world, desk, RENEW, 2), words(world))
+    late = verify_chain(desk.store.list_keysets()[1:])
+    _, chain = hold_offline(desk, asked, late, words(world), at=world.clock())
+
+    assert [link.keyset.body.version for link in chain] == [2, 3]
+    spoilt = replace(asked, chain=asked.chain[1:])
+    with refused("transcript.keyset", VerificationError):
+        hold_offline(desk, spoilt, late, words(world), at=world.clock())
+
+
 def test_a_copy_that_signed_one_version_signs_no_other(world: World) -> None:
     desk = ready(world)
     copy = verify_chain(desk.store.list_keysets())
