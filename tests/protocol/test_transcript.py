@@ -218,6 +218,11 @@ def _by_registry_key() -> Transcript:
     return signed(approved(body), [REGISTRY.signer])
 
 
+def _with_idle_holder() -> TranscriptBody:
+    people = (*BODY.participants, Participant("Cy Cole", R[2].key_id))
+    return replace(BODY, participants=people)
+
+
 def of(**change: Any) -> TranscriptBody:
     """The second ceremony about something else, approved and signed all the same."""
     body = second().body
@@ -420,6 +425,12 @@ BAD: Final[list[Bad]] = [
         V,
     ),
     ("signature-missing", lambda: signed(BODY, R[:1]), "transcript.signers", V),
+    (
+        "holder-who-did-not-sign",
+        lambda: signed(_with_idle_holder(), R[:2]),
+        "transcript.signers",
+        V,
+    ),
     (
         "signature-of-another-recovery-key",
         lambda: signed(BODY, (R[0], R[2])),
