@@ -17,10 +17,15 @@ class Checkpoints(Database):
 
     def undated(self, count: int) -> list[tuple[str, str]]:
         """At most *count* documents that stand in no checkpoint, as (``event:`` or ``bundle:``
-        and the id, digest with its signature)."""
+        and the id, digest with its signature): events in the order they were stored first."""
+        events = self._rows(sql.UNDATED_EVENTS, {"count": count})
+        bundles = self._rows(sql.UNDATED_BUNDLES, {"count": count - len(events)})
         return [
-            (f"{kind}:sha256:{digest.hex()}", _sealed(kind, body))
-            for kind, digest, body in self._rows(sql.UNDATED, {"count": count})
+            (f"event:sha256:{event_id.hex()}", sha256(body).hexdigest())  # kept canonical
+            for event_id, body in events
+        ] + [
+            (f"bundle:sha256:{digest.hex()}", sha256_of(held(Bundle.parse, body)))
+            for digest, body in bundles
         ]
 
     def last_checkpoint_at(self) -> Instant | None:
@@ -29,7 +34,7 @@ class Checkpoints(Database):
         return None if latest is None else Instant(latest)
 
     def add_checkpoint(self, checkpoint: Checkpoint, anchor: JsonObject, *, at: Instant) -> None:
-        """Keep a checkpoint with its timestamp, and note every document in it.
+        """Keep a checkpoint of what `undated` gave, with its timestamp.
 
         Raises ConflictError ``checkpoint.dated`` when another has one of them already.
         """
@@ -37,11 +42,11 @@ class Checkpoints(Database):
         values = {
             "sha256": digest,
             "at": at.micros,
+            "last_seq": 0,
             "anchor": canonical(anchor),
             "body": checkpoint.canonical,
         }
         with self._write():
-            self._db.execute(sql.ADD_CHECKPOINT, values)
             for name, _ in checkpoint.documents:
                 document = {"document": bytes.fromhex(name[-64:]), "checkpoint": digest}
                 if not list(self._db.execute(sql.ADD_DATED, document)):
@@ -50,6 +55,9 @@ class Checkpoints(Database):
                         code="checkpoint.dated",
                         hint="nothing was stored, and nothing is missing",
                     )
+                for (seq,) in self._db.execute(sql.EVENT_SEQ, document):
+                    values["last_seq"] = max(values["last_seq"], seq)
+            self._db.execute(sql.ADD_CHECKPOINT, values)
 
     def checkpoints_of(self, subject: str) -> list[Proof]:
         """The checkpoints in which an event or a bundle of a record stands, oldest first."""
@@ -63,8 +71,3 @@ class Checkpoints(Database):
         """The timestamps alone of those in which an event of a record stands."""
         rows = self._rows(sql.ANCHORS_OF, {"subject": subject})
         return [held(read_json, anchor).value for (anchor,) in rows]
-
-
-def _sealed(kind: str, body: bytes) -> str:
-    """The digest of a stored document with its signature: events are kept canonical."""
-    return sha256_of(held(Bundle.parse, body)) if kind == "bundle" else sha256(body).hexdigest()

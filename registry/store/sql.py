@@ -160,17 +160,22 @@ UNDOCUMENTED: Final = (
 )
 
 ADD_CHECKPOINT: Final = (
-    "INSERT INTO checkpoints (sha256, at, anchor, body) VALUES (:sha256, :at, :anchor, :body) "
-    "ON CONFLICT DO NOTHING"
+    "INSERT INTO checkpoints (sha256, at, last_seq, anchor, body) "
+    "VALUES (:sha256, :at, :last_seq, :anchor, :body) ON CONFLICT DO NOTHING"
 )
 ADD_DATED: Final = (
     "INSERT INTO dated (document, checkpoint) VALUES (:document, :checkpoint) "
     "ON CONFLICT DO NOTHING RETURNING document"
 )
-UNDATED: Final = (
-    "SELECT kind, digest, body FROM (SELECT 'event' AS kind, event_id AS digest, body FROM events "
-    "UNION ALL SELECT 'bundle', sha256, body FROM bundles) d WHERE NOT EXISTS "
-    "(SELECT 1 FROM dated WHERE document = d.digest) LIMIT :count"
+EVENT_SEQ: Final = "SELECT seq FROM events WHERE event_id = :document"
+# Checkpoints list events in the order they were stored, so those listed are the first ones.
+UNDATED_EVENTS: Final = (
+    "SELECT event_id, body FROM events WHERE seq > "
+    "(SELECT coalesce(max(last_seq), 0) FROM checkpoints) ORDER BY seq LIMIT :count"
+)
+UNDATED_BUNDLES: Final = (
+    "SELECT sha256, body FROM bundles b WHERE NOT EXISTS "
+    "(SELECT 1 FROM dated WHERE document = b.sha256) LIMIT :count"
 )
 LAST_CHECKPOINT_AT: Final = "SELECT max(at) FROM checkpoints"
 CHECKPOINTS_OF: Final = (

@@ -114,12 +114,14 @@ CREATE TABLE signatures (
     UNIQUE (kind, digest, key_id)
 );
 
--- Lists of documents that one timestamp of an outside authority dates, each with it.
+-- Lists of documents that one timestamp of an outside authority dates, each with it;
+-- last_seq is that of the last event listed.
 CREATE TABLE checkpoints (
-    sha256 BLOB PRIMARY KEY,
-    at     INTEGER NOT NULL,
-    anchor BLOB NOT NULL,
-    body   BLOB NOT NULL
+    sha256   BLOB PRIMARY KEY,
+    at       INTEGER NOT NULL,
+    last_seq INTEGER NOT NULL,
+    anchor   BLOB NOT NULL,
+    body     BLOB NOT NULL
 );
 
 -- Which checkpoint a document (event_id, or sha256 of a bundle) stands in.
