@@ -312,7 +312,12 @@ def test_a_plan_that_is_refused(
 
     typed("ceremony", "run", file, home=ready).refused(code, rule)
     assert facts(ready) == before
-    typed("ceremony", "rehearse", file, home=ready).refused(code, rule)
+
+
+def test_a_rehearsal_refuses_what_the_ceremony_would(ready: Path, tmp_path: Path) -> None:
+    file = plan(tmp_path, people=["rec-1"])
+
+    typed("ceremony", "rehearse", file, home=ready).refused(4, "ceremony.participants")
 
 
 def test_without_recovery_keys_nothing_else_can_be_held(three: Path, tmp_path: Path) -> None:
