@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks import measure
+from benchmarks import measure, merging
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 
@@ -28,6 +28,7 @@ def one_core() -> measure.Figure:
 def main() -> None:
     """Measure, print, and write the page."""
     figures = [bench() for bench in (measure.number, one_core, measure.verify, measure.start)]
+    figures += [merging.against_signatures(), merging.growth()]
     packages = ", ".join(f"{name} {version(name)}" for name in ("pynacl", "orjson", "jcs", "typer"))
     rows = "\n".join(
         f"| {f.what} | {f.against} | {f.ours} | {f.theirs} | **{f.ratio}** | {f.aim} |"

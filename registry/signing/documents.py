@@ -119,15 +119,12 @@ def sign_bundle(signer: Signer, body: BundleBody, *, registry: str, signed_at: I
     """
     _require(body, BundleBody)
     again = BundleBody.from_json(body.value)
-    message = bundle_message(BundleBody.from_json(read_json(canonical(again.value), LARGE).value))
-    bundle = Bundle(
-        body=again,
-        signature=Signature(
-            signer.key_id,
-            signer.public_key.fingerprint,
-            _sign_digest(signer, message),
-            signed_at,
-        ),
+    signature = Signature(signer.key_id, signer.public_key.fingerprint, bytes(64), signed_at)
+    unsigned = Bundle(again, signature, "0" * 64)
+    message = bundle_message(_readable(unsigned).body)
+    bundle = replace(
+        unsigned,
+        signature=replace(signature, raw=_sign_digest(signer, message)),
         sha256=message.hex(),
     )
     pins = tuple(
@@ -137,6 +134,22 @@ def sign_bundle(signer: Signer, body: BundleBody, *, registry: str, signed_at: I
     )
     examine_bundle(bundle.to_bytes(), Terms(pins, signed_at)).require()
     return bundle
+
+
+def _readable(bundle: Bundle) -> Bundle:
+    """The bundle as its readers get it; MalformedError ``bundle.size`` when it is more
+    than they take."""
+    try:
+        value = read_json(bundle.to_bytes(), LARGE).value
+    except MalformedError as error:
+        if error.code not in ("json.size", "json.values", "json.members"):
+            raise
+        raise MalformedError(
+            f"no reader would take this bundle, which is over 16 MiB or 2,000,000 values: {error}",
+            code="bundle.size",
+            hint="nothing was signed; `pith event list` shows what makes it so large",
+        ) from None
+    return Bundle.from_json(value)
 
 
 def sign_keyset(signers: Sequence[Signer], body: KeySetBody) -> KeySet:
