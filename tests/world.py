@@ -559,6 +559,7 @@ KINDS: Final = (
     "signers_chain",
     "terms",
     "transcript",
+    "equivocation",
 )
 
 

@@ -105,7 +105,7 @@ def verify(
     signer's by another way, or give --pin, and the check trust.pin is made too.
     """
     from registry.app import now
-    from registry.protocol.equivocation import examine_evidence
+    from registry.protocol.equivocation_checks import examine_evidence
 
     report = examine_evidence(read_bytes(file), Terms(tuple(given_pins(pin or [])), now()))
     if as_json:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from registry.app import App
     from registry.config import Config
     from registry.protocol.keyset_chain import Chain
+    from registry.protocol.signers_chain import SignersChain
 
 app = group("Make a registry.")
 DEFAULT_PASSPHRASE = "prompt:"  # noqa: S105 - where it comes from
@@ -82,6 +83,12 @@ def init(
             help="Make the home of a lost registry anew, from all its key sets (JSONL).",
         ),
     ] = None,
+    signers: Annotated[
+        str | None,
+        typer.Option(
+            "--signers", metavar="LISTS", help="With --restore: its signers lists (JSONL)."
+        ),
+    ] = None,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
@@ -98,15 +105,19 @@ def init(
     from registry.config import new_config
     from registry.protocol.keyset_chain import parse_chain
     from registry.services.initialise import initialise
-    from registry.services.restore import check_registry
+    from registry.services.restore import check_lists, check_registry
 
     app_ = the_app(context, home)
     uses_files = any(uri.startswith("file:") for uri in (signer, successor_signer or ""))
     if passphrase is None and uses_files:
         passphrase = DEFAULT_PASSPHRASE
     chain = None if restore is None else parse_chain(read_bytes(restore))
+    lists: SignersChain = ()
     if chain is not None:
         registry = check_registry(chain, registry)
+        lists = () if signers is None else check_lists(chain, read_bytes(signers))
+    elif signers is not None:
+        raise UsageError("--signers goes with --restore", code="usage.together")
     config = new_config(
         app_.home,
         registry_id=_asked(registry, "--registry", "The registry's id (like lab.example)"),
@@ -116,7 +127,7 @@ def init(
         passphrase=passphrase,
     )
     if chain is not None:
-        _restored(app_, config, chain, as_json=as_json)
+        _restored(app_, config, chain, lists, as_json=as_json)
         return
     made = initialise(
         app_.home,
@@ -150,11 +161,13 @@ def init(
         _output.lines([digest])
 
 
-def _restored(app_: "App", config: "Config", chain: "Chain", *, as_json: bool) -> None:
+def _restored(
+    app_: "App", config: "Config", chain: "Chain", lists: "SignersChain", *, as_json: bool
+) -> None:
     from registry.app import now
     from registry.services.restore import restore_home
 
-    body = restore_home(app_.home, config, chain, at=now()).body
+    body = restore_home(app_.home, config, chain, lists, at=now()).body
     digest = body.digest.hex()
     note(f"made the home of {body.registry} anew in {app_.home}")
     note(f"key set version {body.version} is its pin: compare its digest with what you know")

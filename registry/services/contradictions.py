@@ -10,17 +10,19 @@ from registry.protocol.canonical import JsonObject
 from registry.protocol.equivocation import (
     Contradiction,
     Seen,
-    examine_evidence,
     find_forks,
     find_keyset_forks,
+    find_signers_forks,
     keys_of,
 )
+from registry.protocol.equivocation_checks import examine_evidence
 from registry.protocol.event import Bindings, Event, SignerRef
 from registry.protocol.event_checks import examine_event
 from registry.protocol.instant import Instant
 from registry.protocol.keys import REGISTRY_SIGNER, KeyObject, PublicKey
 from registry.protocol.keyset import KeySet
 from registry.protocol.keyset_rules import verify_keyset
+from registry.protocol.signers import Signers
 from registry.protocol.strict_json import LARGE, read_json
 from registry.protocol.trust import KeySetPin, Pin, Terms, anchor
 from registry.services.desk import Desk
@@ -30,16 +32,19 @@ MIN_NAME = 8
 
 @dataclass
 class Pile:
-    """What was read from files: valid events, key sets, and the keys that they show."""
+    """What was read from files: events, each with the registry of its bundle, key sets, signers
+    lists, and the keys they show."""
 
     pins: Sequence[Pin]
     at: Instant
-    events: list[tuple[JsonObject, str]] = field(default_factory=list)
+    events: list[tuple[JsonObject, str | None]] = field(default_factory=list)
     keysets: list[KeySet] = field(default_factory=list)
+    lists: list[Signers] = field(default_factory=list)
     keys: dict[tuple[str, bytes], KeyObject] = field(default_factory=dict)
 
     def add(self, data: bytes) -> None:
-        """Read one document: a bundle, event, key set, or evidence, whose objects count.
+        """Read one document: a bundle, event, key set, signers list, or evidence, whose
+        objects count.
 
         Raises MalformedError ``evidence.kind`` for anything else.
         """
@@ -47,16 +52,18 @@ class Pile:
         if "bundle_type" in value:
             self._add_bundle(Bundle.from_json(value))
         elif "event_type" in value:
-            self.events.append((value, Event.from_json(value).body.signer.signer_id))
+            self.events.append((value, None))
         elif "keyset_type" in value:
             self._add_keyset(KeySet.from_json(value))
+        elif "signers_type" in value:
+            self.lists.append(Signers.from_json(value))
         elif "evidence_type" in value:
             self._add_evidence(Contradiction.from_json(value))
         else:
             raise MalformedError(
                 "no document in which a signer could contradict itself",
                 code="evidence.kind",
-                hint="known are bundles, events, key sets and evidence",
+                hint="known are bundles, events, key sets, signers lists and evidence",
             )
 
     def _add_bundle(self, bundle: Bundle) -> None:
@@ -66,6 +73,7 @@ class Pile:
             signer = SignerRef.from_json(event.get("signer"), "$.events.signer")
             if signer.signer_type == REGISTRY_SIGNER:
                 registry = signer.signer_id
+                break
         self._add_keys(registry, map(KeyObject.from_json, value["public_keys"]))
         self.events += [(event, registry) for event in value["events"]]
 
@@ -81,7 +89,10 @@ class Pile:
             self._add_keyset(keyset)
         for value in found.objects:
             if "event_type" in value:
-                self.events.append((value, found.signer_id))
+                graph = None if found.under is None else found.under.body.registry
+                self.events.append((value, graph))
+            elif "signers_type" in value:
+                self.lists.append(Signers.from_json(value))
             else:
                 self._add_keyset(KeySet.from_json(value))
 
@@ -97,11 +108,10 @@ class Pile:
         """
         pinned = self._pinned()
         found = find_forks(self._seen(pinned), pinned)
-        sets = find_keyset_forks([*self.keysets, *pinned.values()])
+        keysets = [*pinned.values(), *self.keysets]
+        found += find_keyset_forks(keysets) + find_signers_forks(self.lists, keysets)
         unpinned = Terms((), self.at)
-        return tuple(
-            each for each in (*found, *sets) if examine_evidence(each.canonical, unpinned).ok
-        )
+        return tuple(each for each in found if examine_evidence(each.canonical, unpinned).ok)
 
     def _pinned(self) -> dict[str, KeySet]:
         names = {pin.registry for pin in self.pins if isinstance(pin, KeySetPin)}
@@ -128,7 +138,9 @@ class Pile:
             listed = known is not None and known.body.find(bound) is not None
             speaker = signer.signer_id if listed else f"{signer.signer_id} {bound.hex}"
             keys = keys_of(event, by_signer[signer.signer_id])
-            seen.append(Seen(event, keys, registry, speaker))
+            # Of an event that came alone nobody knows in whose graph its signer began.
+            ours = signer.signer_id if signer.signer_type == REGISTRY_SIGNER else ""
+            seen.append(Seen(event, keys, registry or ours, speaker))
         return seen
 
 

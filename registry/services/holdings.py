@@ -7,13 +7,8 @@ from typing import Self
 from registry.errors import ConflictError, UntrustedKeyError, shown
 from registry.protocol.bundle import Bundle
 from registry.protocol.bundle_checks import bindings_of
-from registry.protocol.equivocation import (
-    Contradiction,
-    Seen,
-    examine_evidence,
-    find_forks,
-    keys_of,
-)
+from registry.protocol.equivocation import Contradiction, Seen, find_forks, keys_of
+from registry.protocol.equivocation_checks import examine_evidence
 from registry.protocol.event import Bindings, Event
 from registry.protocol.event_types import RECORD_CREATED
 from registry.protocol.keys import KeyObject

@@ -8,16 +8,22 @@ from registry.errors import ConflictError
 from registry.protocol.instant import Instant
 from registry.protocol.keyset import KeySet
 from registry.protocol.keyset_chain import Chain
+from registry.protocol.signers import Signers
+from registry.protocol.signers_chain import SignersChain, verify_chain
+from registry.protocol.trust import KeySetPin, registry_bindings
 from registry.services.importing import RESTORED
 from registry.services.initialise import STORE_NAME, home_exists, new_home, put_in_place
 from registry.store.rows import ActRow
 from registry.store.store import Store
 
 
-def restore_home(home: Path, config: Config, chain: Chain, *, at: Instant) -> KeySet:
+def restore_home(
+    home: Path, config: Config, chain: Chain, lists: SignersChain = (), *, at: Instant
+) -> KeySet:
     """Make the home of a registry that there was before, without keys and records.
 
-    *chain* are its key sets, whose newest becomes the home's own pin. The journal says
+    *chain* are its key sets, whose newest becomes the home's own pin, *lists* its signers
+    lists. The journal says
     that the home was made anew at *at*: signatures of ours dated before it are taken
     from published bundles. Gives the newest set. An interrupted call is finished by the
     same one. Raises ConflictError ``home.exists``, StoreError ``home.write``.
@@ -34,7 +40,7 @@ def restore_home(home: Path, config: Config, chain: Chain, *, at: Instant) -> Ke
         act = ActRow(RESTORED, signing[0].key_id, reason, at)
         path = staging / STORE_NAME
         with Store(path, create=True) as store:
-            store.begin_again(config.registry_id, keysets, act)
+            store.begin_again(config.registry_id, keysets, lists, act)
         path.chmod(0o600)
         put_in_place(staging, home, config)
     return newest
@@ -64,3 +70,12 @@ def check_registry(chain: Chain, registry: str | None) -> str:
             hint="leave --registry out: the key sets say it",
         )
     return found
+
+
+def check_lists(chain: Chain, data: bytes) -> SignersChain:
+    """The signers lists in a file, one a line, the oldest first, under the keys of *chain*;
+    raises what following them raises."""
+    newest = chain[-1].keyset
+    bindings = registry_bindings([KeySetPin(newest, "")], newest.body.registry)
+    found = [Signers.parse(line) for line in data.split(b"\n") if line.strip()]
+    return verify_chain(found, bindings)

@@ -33,6 +33,15 @@ class Parties(Journal):
             line = SignatureRow(signers.signature.key_id, "signers", body.digest, at)
             self._journal(line)
 
+    def _restore_signers(self, signers: Signers, at: Instant) -> None:
+        """Keep a version that was made before this home was."""
+        body = signers.body
+        document = canonical(signers.to_json())
+        values = {"version": body.version, "sha256": body.digest, "body": document}
+        self._db.execute(sql.RESTORE_SIGNERS, values)
+        key_id = signers.signature.key_id
+        self._restore_signature(SignatureRow(key_id, "signers", body.digest, at))
+
     def find_signers(self) -> Signers | None:
         """The newest version, or None before anybody was enrolled."""
         row = self._first(sql.NEWEST_SIGNERS, {})

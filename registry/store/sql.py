@@ -92,6 +92,9 @@ ADD_SIGNERS: Final = (
     "WHERE (SELECT coalesce(max(version), 0) FROM signers) = :old "
     "ON CONFLICT DO NOTHING RETURNING version"
 )
+RESTORE_SIGNERS: Final = (
+    "INSERT INTO signers (version, sha256, body) VALUES (:version, :sha256, :body)"
+)
 NEWEST_SIGNERS: Final = "SELECT body FROM signers ORDER BY version DESC LIMIT 1"
 
 ADD_CEREMONY: Final = (

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from registry.errors import ConflictError, StoreError
 from registry.protocol.keyset import KeySet
+from registry.protocol.signers import Signers
 from registry.store import sql
 from registry.store.checkpoints import Checkpoints
 from registry.store.imports import Imports
@@ -46,8 +47,11 @@ class Store(Keys, Records, Imports, Parties, Checkpoints):
                 self._insert_key(key)
             self._insert_keyset(keyset)
 
-    def begin_again(self, registry: str, keysets: Sequence[KeySet], act: ActRow) -> None:
-        """Make this the new store of a registry that there was before, from its key sets.
+    def begin_again(
+        self, registry: str, keysets: Sequence[KeySet], lists: Sequence[Signers], act: ActRow
+    ) -> None:
+        """Make this the new store of a registry that there was before, from its key sets and
+        signers lists.
 
         Their signatures were not made here, and it has no key yet; *act* says so in the
         journal. Raises ConflictError ``store.begun``.
@@ -59,4 +63,6 @@ class Store(Keys, Records, Imports, Parties, Checkpoints):
                 )
             for keyset in keysets:
                 self._insert_keyset(keyset, restored=True)
+            for signers in lists:
+                self._restore_signers(signers, act.at)
             self._act(act)
