@@ -101,18 +101,23 @@ def add(
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Take in a key that was made elsewhere: find it, prove it, and note where it is.
+    """Take in a key that was made elsewhere, or bring one back: find it, prove it, and note
+    where it is.
 
     It signs a test message twice, which is verified and thrown away. The key signs
     nothing else until a key set lists it as active. Prints its key id.
     """
-    from registry.services.keys import add_key
+    from registry.services.keys import add_key, key_status
 
     app_ = the_app(context, home)
     desk = app_.open()
     store = app_.key_store(signer, desk.config)
     row = add_key(desk, store, key_id=key_id, usage=usage, at=desk.clock())
-    _noted(row)
+    if (status := key_status(desk, row)) == "unlisted":
+        _noted(row)
+    else:
+        note(f"key {row.key_id} ({row.public_key.fingerprint}) is in {row.uri} again")
+        note(f"the key set lists it as {status}")
     _printed(row, as_json=as_json)
 
 

@@ -161,7 +161,8 @@ def _interrupted(home: Path, config: Config, key_store: KeyStore) -> Made:
     """The keys and key set of a store whose init ended before its config was written."""
     with Store(config.store_path) as store:
         rows, keyset = store.list_keys(), store.find_keyset()
-        if store.registry != config.registry_id or keyset is None or rows[0].uri != key_store.uri:
+        other = store.registry != config.registry_id or not rows or rows[0].uri != key_store.uri
+        if other or keyset is None:
             raise home_exists(home)
     key = next(row for row in rows if keyset.body.find(row.public_key) is not None)
     key_store.open(key.key_id, key.public_key)

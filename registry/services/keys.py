@@ -121,19 +121,25 @@ def _entries(desk: Desk) -> Iterable[KeyEntry]:
 
 
 def add_key(desk: Desk, key_store: KeyStore, *, key_id: str, usage: str, at: Instant) -> KeyRow:
-    """Note a key that was made elsewhere, once it is found, proved and new here.
+    """Note a key that was made elsewhere, once it is found, proved and new here, or one of
+    the key set's that this home has no place of: it is brought back.
 
     It signs its test message and nothing more: which key signs is the key set's to
-    say. Raises ConflictError ``key.exists`` for a key id that was ever used here,
-    ``key.known`` for a key that is known by another id or as somebody else's, and
-    what `KeyStore.find`, `KeyStore.open` and `prove_key` raise.
+    say, and what a listed key is for. Raises ConflictError ``key.exists`` for a key id
+    that was ever used here, ``key.known`` for a key that is known by another id or as
+    somebody else's, and what `KeyStore.find`, `KeyStore.open` and `prove_key` raise.
     """
     schema.key_id(key_id)
-    ids = {row.key_id for row in desk.store.list_keys()} | {e.key_id for e in _entries(desk)}
-    if key_id in ids:
+    listed = next((entry for entry in _entries(desk) if entry.key_id == key_id), None)
+    if any(row.key_id == key_id for row in desk.store.list_keys()):
         raise _exists(key_id, "a key id means one key for ever; choose another")
     public_key = key_store.find(key_id)
-    _refuse_known_key(desk, public_key)
+    if listed is None:
+        _refuse_known_key(desk, public_key)
+    elif listed.object is None or listed.object.key != public_key:
+        raise _exists(key_id, "the key set lists another key under this id; choose another")
+    else:
+        usage = listed.usage
     prove_key(key_store.open(key_id, public_key), desk.registry)
     row = KeyRow(key_id, public_key, usage, key_store.uri, at)
     if not desk.store.add_key(row):

@@ -1,0 +1,139 @@
+"""A registry whose home is lost is rebuilt from what it published, with commands alone."""
+
+import shutil
+from pathlib import Path
+
+from registry.config import load_config
+from tests.cli.lab import ABSTRACT, REGISTRY, TITLE, Done, process, record, rows
+
+PAPER = "arxiv:2401.00001"
+NUMBERS = (PAPER, "arxiv:2401.00002v1", "arxiv:2401.00002v2")
+HEADS = "SELECT subject, signer_id, event_id FROM heads ORDER BY subject, signer_id"
+
+
+def secret(home: Path) -> str:
+    """Where the passphrase of a home's key files is."""
+    return load_config(home).passphrase or ""
+
+
+def snapshot(home: Path, headline: str) -> Done:
+    """Sign what is known of the paper."""
+    said = ("--title", TITLE, "--abstract", ABSTRACT, "--headline", headline)
+    return process("event", "add", "graph-snapshot", PAPER, *said, home=home).fine()
+
+
+def states(home: Path) -> list[bytes]:
+    """What everything comes to."""
+    return [process("state", "show", number, home=home).fine().out for number in NUMBERS]
+
+
+def published(home: Path, folder: Path) -> list[Path]:
+    """What a registry leaves with the world: its key sets, its signers lists, its bundles."""
+    folder.mkdir()
+    keys, lists = folder / "pith-keys.json", folder / "pith-signers.json"
+    process("keyset", "show", "-o", keys, home=home).fine()
+    process("party", "list", "-o", lists, home=home).fine()
+    bundles = []
+    for i, number in enumerate(NUMBERS):
+        bundles.append(folder / f"bundle-{i}.json")
+        process("bundle", "build", number, "-o", bundles[-1], home=home).fine()
+    return [keys, lists, *bundles]
+
+
+def enrol(home: Path, folder: Path) -> None:
+    """Enrol a third party."""
+    asked = folder / "alice.pub"
+    store = ("--signer", f"file:{folder}/alice", "--passphrase", secret(home))
+    who = ("--id", "mirror.example", "--type", "mirror", "--registry", REGISTRY)
+    process(
+        "party", "request", *who, *store, "--key-id", "mirror-2026", "--new", "-o", asked
+    ).fine()
+    process("party", "enroll", *who[:4], "--key", asked, home=home).fine()
+
+
+def test_a_lost_registry_is_rebuilt_and_chains_on(stocked: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    enrol(stocked, tmp_path)
+    snapshot(stocked, "the second")
+    keys, lists, *bundles = published(stocked, tmp_path / "published")
+    before, heads = states(stocked), rows(stocked, HEADS)
+    (key_id,) = [
+        each["key_id"]
+        for each in process("key", "list", "--json", home=stocked).fine().objects
+        if each["status"] == "active"
+    ]
+
+    # The home is lost. What is left: what was published, and a copy of the key file.
+    made = process(
+        *("init", "--restore", keys, "--signers", lists, "--base-url", "https://lab.example"),
+        *("--signer", "file:", "--passphrase", secret(stocked)),
+        home=home,
+    ).fine()
+    digest = process("keyset", "verify", keys).fine().lines[0].split()[-1]
+    assert made.lines == [digest]
+    process("mint", "-", home=home, stdin=record().canonical).refused(7, "key.unknown")
+    shutil.copytree(stocked / "keys", home / "keys")
+    process("key", "add", key_id, "--signer", "file:", home=home).fine()
+
+    taken = process("bundle", "import", *bundles, home=home).fine()
+
+    assert [line.split()[2] for line in taken.lines] == ["3", "1", "1"]
+    assert states(home) == before
+    assert rows(home, HEADS) == heads
+    assert process("party", "list", home=home).fine().out == (
+        process("party", "list", home=stocked).fine().out
+    )
+    process("key", "audit", *bundles, home=home).fine()
+
+    # It goes on where it was: nothing is minted twice, and the chain is not forked.
+    minted = process("mint", "-", home=home, stdin=record().canonical).fine()
+    assert "0 minted, 1 minted before" in minted.err
+    snapshot(home, "the third")
+    newer = tmp_path / "newer.json"
+    process("bundle", "build", PAPER, "-o", newer, home=home).fine()
+    process("verify", newer, "--pin", keys).fine()
+    process("evidence", "find", newer, *bundles, "--pin", keys).fine()
+    process("key", "audit", newer, *bundles, home=home).fine()
+
+
+def test_a_rebuilt_home_that_forks_itself_leaves_evidence(stocked: Path, tmp_path: Path) -> None:
+    """What the handbook warns of: signing in the lost home too, after it was rebuilt."""
+    keys, _, *bundles = published_without_parties(stocked, tmp_path / "published")
+    home = restored(stocked, keys, tmp_path / "home")
+    process("bundle", "import", *bundles, home=home).fine()
+    files = []
+    for place in (stocked, home):
+        snapshot(place, f"from {place.name}")
+        files.append(tmp_path / f"from-{place.name}.json")
+        process("bundle", "build", PAPER, "-o", files[-1], home=place).fine()
+
+    found = process("evidence", "find", *files, "--pin", keys, "--json")
+    assert (found.code, found.object["kind"]) == (6, "event_fork")
+    proof = tmp_path / "evidence.json"
+    digest = process("evidence", "find", *files, "--pin", keys).lines[0].split()[0]
+    process("evidence", "export", digest[:12], *files, "-o", proof).fine()
+    process("evidence", "verify", proof, "--pin", keys).fine()
+    process("bundle", "import", files[0], home=home).refused(6, "import.equivocation")
+    assert process("evidence", "find", home=home).lines[0].split()[0] == digest
+
+
+def published_without_parties(home: Path, folder: Path) -> list[Path]:
+    """The same of a registry that enrolled nobody."""
+    folder.mkdir()
+    keys, bundle = folder / "pith-keys.json", folder / "bundle.json"
+    process("keyset", "show", "-o", keys, home=home).fine()
+    process("bundle", "build", PAPER, "-o", bundle, home=home).fine()
+    return [keys, keys, bundle]
+
+
+def restored(lost: Path, keys: Path, home: Path) -> Path:
+    """A home made anew, with the key files of the lost one."""
+    process(
+        *("init", "--restore", keys, "--base-url", "https://lab.example"),
+        *("--signer", "file:", "--passphrase", secret(lost)),
+        home=home,
+    ).fine()
+    shutil.copytree(lost / "keys", home / "keys")
+    for file in (home / "keys").glob("*.key"):
+        process("key", "add", file.stem, "--signer", "file:", home=home).fine()
+    return home
