@@ -36,17 +36,7 @@ class Chains(Journal):
         return claims
 
     def _insert_record(self, record: Record) -> None:
-        source = record.source
-        values = {
-            "digest": record.digest,
-            "suffix": record.number.suffix,
-            "year": record.number.year,
-            "source_kind": source.kind,
-            "source_id": source.id,
-            "source_version": source.version,
-            "body": record.canonical,
-        }
-        self._db.execute(sql.ADD_RECORD, values)
+        self._db.execute(sql.ADD_RECORD, record_values(record))
 
     def claim(self, intent: Intent, signer_id: str) -> Intent | None:
         """Durably claim the place after the head of a signer's chain.
@@ -177,3 +167,17 @@ def bundle_line(bundle: Bundle) -> SignatureRow:
     signature = bundle.signature
     digest = bytes.fromhex(bundle.sha256)
     return SignatureRow(signature.key_id, "bundle", digest, signature.signed_at)
+
+
+def record_values(record: Record) -> dict[str, str | bytes | int]:
+    """A record and what it is found by, as the database keeps them."""
+    source = record.source
+    return {
+        "digest": record.digest,
+        "suffix": record.number.suffix,
+        "year": record.number.year,
+        "source_kind": source.kind,
+        "source_id": source.id,
+        "source_version": source.version,
+        "body": record.canonical,
+    }

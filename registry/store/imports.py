@@ -12,7 +12,7 @@ from registry.protocol.record import Record
 from registry.protocol.strict_json import read_json
 from registry.store import sql
 from registry.store.base import PAGE, held
-from registry.store.chains import Chains
+from registry.store.chains import Chains, record_values
 from registry.store.quarantine import Quarantine
 from registry.store.rows import QuarantineRow, SignatureRow
 
@@ -70,24 +70,19 @@ class Imports(Chains, Quarantine):
         Raises ConflictError ``import.binding`` when a key_id meant another key before.
         """
         with self._write():
-            self._insert_record(intake.record)
             for key in keys:
                 self._add_foreign_key(registry, key)
-            subject = intake.record.number.suffix
-            dated = {
-                "registry": registry,
-                "subject": subject,
-                "body": canonical({"aliases": list(aliases)}),
-            }
-            self._db.execute(sql.REPLACE_FOREIGN_ALIASES, dated)
+            values = record_values(intake.record)
+            values |= {"registry": registry, "aliases": canonical({"aliases": list(aliases)})}
+            self._db.execute(sql.REPLACE_FOREIGN_RECORD, values)
             for event in intake.events:
-                values = {
+                said = {
                     "registry": registry,
                     "event_id": bytes.fromhex(event.sha256),
                     "subject": event.body.subject.suffix,
                     "body": event.canonical,
                 }
-                self._db.execute(sql.ADD_FOREIGN_EVENT, values)
+                self._db.execute(sql.ADD_FOREIGN_EVENT, said)
             self._apart(intake)
 
     def _apart(self, intake: Intake) -> None:
@@ -131,7 +126,7 @@ class Imports(Chains, Quarantine):
 
     def foreign_aliases(self, registry: str, subject: str) -> list[JsonObject]:
         """The aliases of a record as another registry dates them."""
-        row = self._first(sql.FOREIGN_ALIASES, {"registry": registry, "subject": subject})
+        row = self._first(sql.FOREIGN_ALIASES, {"registry": registry, "suffix": subject})
         return [] if row is None else list(read_json(row[0]).value["aliases"])
 
     def foreign_by_prefix(self, registry: str, prefix: str, count: int) -> list[Record]:

@@ -204,23 +204,23 @@ ADD_FOREIGN_EVENT: Final = (
 FOREIGN_EVENTS_OF: Final = (
     "SELECT body FROM foreign_events WHERE registry = :registry AND subject = :subject ORDER BY seq"
 )
-FOREIGN_BY_SOURCE: Final = (
-    "SELECT r.body FROM records r WHERE r.source_kind = :kind AND r.source_id = :id "
-    "AND (:version IS NULL OR r.source_version = :version) AND EXISTS "
-    "(SELECT 1 FROM foreign_events f WHERE f.registry = :registry AND f.subject = r.suffix) "
-    "ORDER BY r.source_version DESC, r.suffix LIMIT :count"
-)
-FOREIGN_BY_PREFIX: Final = (
-    "SELECT r.body FROM records r WHERE r.suffix >= :low AND r.suffix <= :high AND EXISTS "
-    "(SELECT 1 FROM foreign_events f WHERE f.registry = :registry AND f.subject = r.suffix) "
-    "ORDER BY r.suffix LIMIT :count"
-)
-REPLACE_FOREIGN_ALIASES: Final = (
-    "INSERT INTO foreign_aliases (registry, subject, body) VALUES (:registry, :subject, :body) "
-    "ON CONFLICT (registry, subject) DO UPDATE SET body = excluded.body"
+REPLACE_FOREIGN_RECORD: Final = (
+    "INSERT INTO foreign_records "
+    "(registry, suffix, source_kind, source_id, source_version, body, aliases) VALUES "
+    "(:registry, :suffix, :source_kind, :source_id, :source_version, :body, :aliases) "
+    "ON CONFLICT (registry, suffix) DO UPDATE SET aliases = excluded.aliases"
 )
 FOREIGN_ALIASES: Final = (
-    "SELECT body FROM foreign_aliases WHERE registry = :registry AND subject = :subject"
+    "SELECT aliases FROM foreign_records WHERE registry = :registry AND suffix = :suffix"
+)
+FOREIGN_BY_SOURCE: Final = (
+    "SELECT body FROM foreign_records WHERE registry = :registry AND source_kind = :kind "
+    "AND source_id = :id AND (:version IS NULL OR source_version = :version) "
+    "ORDER BY source_version DESC, suffix LIMIT :count"
+)
+FOREIGN_BY_PREFIX: Final = (
+    "SELECT body FROM foreign_records WHERE registry = :registry AND suffix >= :low "
+    "AND suffix <= :high ORDER BY suffix LIMIT :count"
 )
 ADD_FOREIGN_KEY: Final = (
     "INSERT INTO foreign_keys (registry, key_id, public_key, body) "

@@ -137,3 +137,26 @@ def restored(lost: Path, keys: Path, home: Path) -> Path:
     for file in (home / "keys").glob("*.key"):
         process("key", "add", file.stem, "--signer", "file:", home=home).fine()
     return home
+
+
+def test_only_the_very_key_is_brought_back(stocked: Path, tmp_path: Path) -> None:
+    keys, _, bundle = published_without_parties(stocked, tmp_path / "published")
+    home = restored(stocked, keys, tmp_path / "home")
+    listed = process("key", "list", "--json", home=home).fine().objects
+    assert [each["status"] for each in listed] == ["active"]
+    process("key", "add", listed[0]["key_id"], "--signer", "file:", home=home).refused(
+        6, "key.exists"
+    )
+
+    other = tmp_path / "other"
+    process(
+        *("init", "--restore", keys, "--base-url", "https://lab.example"),
+        *("--signer", "file:", "--passphrase", secret(stocked)),
+        home=other,
+    ).fine()
+    process("key", "create", "--id", "another", "--signer", "file:", home=other).fine()
+    imposter = other / "keys" / f"{listed[0]['key_id']}.key"
+    (other / "keys" / "another.key").rename(imposter)
+    done = process("key", "add", listed[0]["key_id"], "--signer", "file:", home=other)
+    assert done.code in (6, 7), done
+    process("bundle", "import", bundle, home=other).fine()

@@ -245,6 +245,7 @@ def test_a_record_that_only_others_told_of_is_not_minted_here(desk: Desk, other:
     taken(desk, bundle(other, at=T1), pin_of(other))
 
     assert desk.store.count_minted() == 0
+    assert desk.store.find_record(RECORD.number.suffix) is None
     refused("record.absent", lambda: find_record(desk, str(RECORD.number)))
     event = minted(desk, at=T2)
     assert merged(desk, RECORD.number).events == (event,)

@@ -151,13 +151,19 @@ CREATE TABLE foreign_events (
 );
 CREATE INDEX foreign_events_by_subject ON foreign_events (registry, subject, seq);
 
--- The aliases of a record as another registry's newest bundle dates them: they stand in no event.
-CREATE TABLE foreign_aliases (
-    registry TEXT NOT NULL,
-    subject  TEXT NOT NULL,
-    body     BLOB NOT NULL,
-    PRIMARY KEY (registry, subject)
+-- The records they tell of, with their aliases as the newest bundle dates them: those stand
+-- in no event. What stands here is not minted here.
+CREATE TABLE foreign_records (
+    registry       TEXT NOT NULL,
+    suffix         TEXT NOT NULL,
+    source_kind    TEXT NOT NULL,
+    source_id      TEXT NOT NULL,
+    source_version INTEGER NOT NULL,
+    body           BLOB NOT NULL,
+    aliases        BLOB NOT NULL,
+    PRIMARY KEY (registry, suffix)
 ) WITHOUT ROWID;
+CREATE INDEX foreign_records_by_source ON foreign_records (registry, source_kind, source_id);
 
 -- The keys their events are checked with: a key_id means one key for ever.
 CREATE TABLE foreign_keys (
