@@ -49,6 +49,11 @@ def guard_memory() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
+def draw(count: int, among: int) -> list[int]:
+    """At most *count* different places below *among*, at random, in order."""
+    return sorted(secrets.SystemRandom().sample(range(among), min(count, among)))
+
+
 def default_home() -> Path:
     """``PITH_HOME``, else the platform's place for a user's data."""
     said = os.environ.get(HOME_VARIABLE)

@@ -1,14 +1,13 @@
 """One function over many documents, in order, on all cores once there are enough of them."""
 
 import os
-import signal
-import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Final, TypeVar
 
 from registry.cli._input import Item
-from registry.errors import PithError, StoreError
+from registry.errors import PithError
 
 T = TypeVar("T")
 CHUNK: Final = 2_000
@@ -31,7 +30,7 @@ def mapped(
         first = _chunk(source)
         yield from zip(first, _done(work, [item.data for item in first]), strict=True)
         if _is_full(first):
-            yield from _pooled(source, work, cores)
+            yield from _pooled(source, work)
     for item in source:
         yield item, _done(work, [item.data])[0]
 
@@ -63,46 +62,16 @@ def _done(work: Callable[[bytes], T], documents: list[bytes]) -> list[T | PithEr
 
 
 def _pooled(
-    source: Iterator[Item], work: Callable[[bytes], T], cores: int
+    source: Iterator[Item], work: Callable[[bytes], T]
 ) -> Iterator[tuple[Item, T | PithError]]:
-    import multiprocessing
-    from concurrent.futures import Future, ProcessPoolExecutor
-    from concurrent.futures.process import BrokenProcessPool
+    from registry.services.workers import pooled
 
-    pool = ProcessPoolExecutor(
-        cores,
-        mp_context=multiprocessing.get_context("fork"),
-        initializer=_settle,
-        initargs=(os.getpid(),),
-    )
-    waiting: deque[tuple[list[Item], Future[list[T | PithError]]]] = deque()
-    try:
-        while True:
-            while len(waiting) < 2 * cores and (chunk := _chunk(source)):
-                waiting.append((chunk, pool.submit(_done, work, [item.data for item in chunk])))
-            if not waiting:
-                return
-            chunk, result = waiting.popleft()
-            yield from zip(chunk, result.result(), strict=True)
-    except BrokenProcessPool:
-        raise StoreError(
-            "a worker process was ended from outside",
-            code="worker.ended",
-            hint="it may have been short of memory; what was printed is right, run it again",
-        ) from None
-    finally:
-        pool.shutdown(cancel_futures=True)
+    waiting: deque[list[Item]] = deque()
 
+    def under_way() -> Iterator[list[bytes]]:
+        while chunk := _chunk(source):
+            waiting.append(chunk)
+            yield [item.data for item in chunk]
 
-_PR_SET_PDEATHSIG: Final = 1
-
-
-def _settle(parent: int) -> None:
-    """Make a worker leave Ctrl-C to the parent, and never outlive it."""
-    import ctypes
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)
+    for results in pooled(under_way(), partial(_done, work)):
+        yield from zip(waiting.popleft(), results, strict=True)

@@ -8,10 +8,12 @@ from typing import Self
 
 
 class Progress:
-    """Counts what is done and shows it with the rate, twice a second at most."""
+    """Counts what is done and shows it with the rate, twice a second at most; where the
+    *total* is known, with the time that is left."""
 
-    def __init__(self, verb: str) -> None:
+    def __init__(self, verb: str, total: int | None = None) -> None:
         self.verb = verb
+        self.total = total
         self.done = 0
         self.started = self.shown = time.monotonic()
         self.visible = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
@@ -26,7 +28,9 @@ class Progress:
         if self.visible and passed - self.shown >= 0.5:
             self.shown = passed
             rate = self.done / (passed - self.started)
-            sys.stderr.write(f"\rpith: {self.verb} {self.done:,} ({rate:,.0f}/s) ")
+            of = "" if self.total is None else f" of {self.total:,}"
+            left = "" if self.total is None else f", {time_left(self.total - self.done, rate)} left"
+            sys.stderr.write(f"\r\x1b[Kpith: {self.verb} {self.done:,}{of} ({rate:,.0f}/s{left}) ")
             sys.stderr.flush()
 
     def __exit__(
@@ -37,3 +41,10 @@ class Progress:
     ) -> None:
         if self.visible and self.shown != self.started:
             sys.stderr.write("\r\x1b[K")
+
+
+def time_left(count: int, rate: float) -> str:
+    """``1:02:03`` or ``2:03``: how long so many take at so many a second."""
+    seconds = round(count / rate) if rate > 0 else 0
+    hours, minutes = divmod(seconds // 60, 60)
+    return f"{hours}:{minutes:02}:{seconds % 60:02}" if hours else f"{minutes}:{seconds % 60:02}"

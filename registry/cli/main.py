@@ -33,6 +33,7 @@ COMMANDS: Final = (
     "keyset",
     "ceremony",
     "shares",
+    "reissue",
 )
 
 

@@ -8,7 +8,6 @@ from typing import Final
 from registry.errors import (
     ConflictError,
     MismatchError,
-    UntrustedKeyError,
     VerificationError,
     shown,
 )
@@ -24,7 +23,7 @@ from registry.protocol.payloads import check_anchor
 from registry.protocol.places import check_links, check_mirror_hint
 from registry.protocol.record import Record
 from registry.protocol.schema import fraction_for_integer
-from registry.protocol.signed_parts import event_part, receipt_part, signed_event, signed_parts
+from registry.protocol.signed_parts import event_part, is_vouched, signed_parts
 from registry.protocol.source import Source
 from registry.protocol.strict_json import LARGE, Document, read_json
 from registry.protocol.trust import NO_KEY_SET, VOUCHED, Terms, Trusting
@@ -312,25 +311,17 @@ class BundleExamination(Trusting):
         set calls neither valid nor proven; None where it vouches for all."""
         if all(verdict.verdict in VOUCHED for verdict in self.verdicts):
             return None
-        vouched = [copy for copy in self.copies if self._is_vouched(copy)]
+        vouched = [
+            copy
+            for copy in self.copies
+            if is_vouched(copy, self.registry, self.bindings, self.judge)
+        ]
         identities = {copy.identity for copy in vouched}
         merged = merge_examined(self.number, vouched)
         return Proven(
             tuple(copy.identity for copy in self.copies if copy.identity not in identities),
             merged.state(self._body["source_aliases"]),
         )
-
-    def _is_vouched(self, copy: Examined) -> bool:
-        event = copy.event
-        if event is None or event.body.signer.signer_id != self.registry:
-            return True
-        parts = [signed_event(event, self.bindings[event.body.signer])]
-        if copy.receipt is not None:
-            parts.append(receipt_part(event, copy.receipt, self.bindings))
-        try:
-            return all(self.judge(part).verdict in VOUCHED for part in parts)
-        except UntrustedKeyError:  # the receipt of an event that is not shown
-            return False
 
     def signed_parts(self) -> tuple[SignedPart, ...]:
         """The signatures of the bundle, for trust and for those who check them elsewhere."""

@@ -43,6 +43,12 @@ def plain_canonical(value: Json) -> bytes:
         ) from None
 
 
+def embedded(data: bytes) -> Json:
+    """Bytes of `plain_canonical` or `canonical`, to stand as they are inside a larger value
+    that is given to `plain_canonical`."""
+    return orjson.Fragment(data)
+
+
 def reference_canonical(value: Json) -> bytes:
     """The RFC 8785 bytes by `jcs`, of a value that `canonical` has checked."""
     import jcs

@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Self, TypeAlias
 
@@ -11,12 +11,13 @@ from registry.errors import MalformedError, shown
 from registry.protocol import schema
 from registry.protocol.canonical import Encoder, Json, JsonObject, canonical
 from registry.protocol.ed25519 import SIGNATURE_LENGTH
-from registry.protocol.event_types import EVENT_TYPES
+from registry.protocol.event_types import EVENT_TYPES, RECORD_CREATED
 from registry.protocol.instant import Instant
 from registry.protocol.keys import ALGORITHM, PARTY_TYPES, REGISTRY_SIGNER, PublicKey
 from registry.protocol.number import PithNumber
-from registry.protocol.payloads import About
-from registry.protocol.receipt import SIGNATURE_STATUS
+from registry.protocol.payloads import ATTESTATION_STATE, About
+from registry.protocol.receipt import SIGNATURE_STATUS, Receipt
+from registry.protocol.record import Record
 from registry.protocol.strict_json import read_json
 
 SCHEMA_VERSION: Final = "1.0"
@@ -204,6 +205,48 @@ class EventBody:
             "prev_event": self.prev_event,
             "schema_version": SCHEMA_VERSION,
         }
+
+
+def record_created(
+    record: Record,
+    receipt: Receipt,
+    signer: SignerRef,
+    *,
+    supersedes: tuple[str, ...] = (),
+    prev_event: str | None = None,
+    embed: Callable[[Record], Json] = Record.to_json,
+) -> EventBody:
+    """What says that a record was minted, or issued again where it supersedes.
+
+    Its time is the receipt's `last_reissued_at` cut to seconds, which for a first
+    issue is `first_computed_at`. *embed* gives the record as it is to stand in it.
+    """
+    source = record.source
+    return EventBody(
+        event_type=RECORD_CREATED,
+        subject=record.number,
+        target="record",
+        payload={
+            "canonical_record": embed(record),
+            "canonical_sha256": record.sha256,
+            "receipt": receipt.to_json(),
+            "source_kind": source.kind,
+            "source_id": source.id,
+            "source_version": source.version,
+            "attestation_state": ATTESTATION_STATE,
+        },
+        signer=signer,
+        created_at=receipt.last_reissued_at.whole,
+        supersedes=supersedes,
+        prev_event=prev_event,
+    )
+
+
+def check_links(supersedes: tuple[str, ...], prev_event: str | None) -> None:
+    """Pass what an event body may refer to; raises MalformedError."""
+    _supersedes(list(supersedes), "$.supersedes")
+    if prev_event is not None:
+        schema.event_id(prev_event, "$.prev_event")
 
 
 def _supersedes(value: Json, path: str) -> tuple[str, ...]:

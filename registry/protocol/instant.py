@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final, Self
 
 from registry.errors import MalformedError, shown
@@ -12,6 +13,7 @@ _MICROS: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z", re.ASCII
 )
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_BARE_EPOCH: Final = datetime(1970, 1, 1)
 
 
 def _read(text: object, pattern: re.Pattern[str], shape: str) -> datetime:
@@ -23,6 +25,12 @@ def _read(text: object, pattern: re.Pattern[str], shape: str) -> datetime:
                 f"{shown(text)} is not a real date and time", code="instant.form"
             ) from None
     raise MalformedError(f"{shown(text)} is not a time of the form {shape}", code="instant.form")
+
+
+@lru_cache(maxsize=4096)
+def _text(micros: int, precision: str) -> str:
+    # A batch shares its times: most texts are asked for thousands of times.
+    return (_BARE_EPOCH + timedelta(microseconds=micros)).isoformat("T", precision) + "Z"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -55,12 +63,12 @@ class Instant:
     @property
     def seconds(self) -> str:
         """``YYYY-MM-DDTHH:MM:SSZ``, cut, not rounded."""
-        return self.moment.replace(tzinfo=None).isoformat("T", "seconds") + "Z"
+        return _text(self.micros, "seconds")
 
     @property
     def micro_text(self) -> str:
         """``YYYY-MM-DDTHH:MM:SS.ffffffZ``."""
-        return self.moment.replace(tzinfo=None).isoformat("T", "microseconds") + "Z"
+        return _text(self.micros, "microseconds")
 
     @property
     def whole(self) -> "Instant":

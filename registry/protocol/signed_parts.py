@@ -1,13 +1,16 @@
 """Every signature of a bundle with exactly what it is over, for trust and for other tools."""
 
-from registry.errors import VerificationError
+from collections.abc import Callable
+
+from registry.errors import UntrustedKeyError, VerificationError
 from registry.protocol.bundle import Bundle
-from registry.protocol.checks import SignedPart
+from registry.protocol.checks import SignedPart, Verdict
 from registry.protocol.event import Bindings, Event, SignerRef
-from registry.protocol.event_checks import receipt_signer
+from registry.protocol.event_checks import Examined, receipt_signer
 from registry.protocol.keys import REGISTRY_SIGNER, PublicKey
 from registry.protocol.merge import Merged
 from registry.protocol.receipt import Receipt
+from registry.protocol.trust import VOUCHED
 
 
 def event_part(event: Event) -> str:
@@ -73,3 +76,20 @@ def signed_parts(
             bundle.body.built_at,
         ),
     )
+
+
+def is_vouched(
+    copy: Examined, registry: str, bindings: Bindings, judge: Callable[[SignedPart], Verdict]
+) -> bool:
+    """Whether *judge*, a pinned key set's, calls an event of its *registry*, and the receipt
+    in it, valid or proven. An event of anyone else is not the key set's to judge."""
+    event = copy.event
+    if event is None or event.body.signer.signer_id != registry:
+        return True
+    parts = [signed_event(event, bindings[event.body.signer])]
+    if copy.receipt is not None:
+        parts.append(receipt_part(event, copy.receipt, bindings))
+    try:
+        return all(judge(part).verdict in VOUCHED for part in parts)
+    except UntrustedKeyError:  # the receipt of an event that is not shown
+        return False

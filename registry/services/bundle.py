@@ -1,22 +1,26 @@
 """Bundle: everything about one record, signed, for anyone to verify offline."""
 
+from collections.abc import Sequence
+
 from registry.errors import StoreError
 from registry.protocol.bundle import Bundle, bundle_body, source_aliases
 from registry.protocol.bundle_checks import bindings_of
 from registry.protocol.canonical import JsonObject
-from registry.protocol.event_checks import receipt_signer
+from registry.protocol.event_checks import examine_event, receipt_signer
 from registry.protocol.event_types import RECORD_CREATED
 from registry.protocol.instant import Instant
 from registry.protocol.keys import KeyObject
-from registry.protocol.merge import Merged
+from registry.protocol.merge import Merged, merge_examined
 from registry.protocol.places import mirror_hint
 from registry.protocol.receipt import Receipt
 from registry.protocol.record import Record
-from registry.protocol.trust import KeySetPin, Terms
+from registry.protocol.signed_parts import is_vouched, receipt_part, signed_event
+from registry.protocol.trust import KeySetPin, Terms, require_verdicts
 from registry.services.anchor import authorities_of, proofs_of
 from registry.services.desk import Desk
 from registry.services.find import merged
 from registry.services.verify import examine
+from registry.services.vouch import own_judge
 from registry.signing.documents import sign_bundle
 from registry.signing.signer import Signer
 
@@ -27,7 +31,19 @@ def build_bundle(desk: Desk, signer: Signer, record: Record, *, at: Instant) -> 
     The timestamps of the checkpoints that its events stand in go with it. Raises the first
     check that a stranger's examination would fail who has those checkpoints.
     """
-    graph = merged(desk, record.number)
+    events = [event.to_json() for event in desk.store.events_of(record.number.suffix)]
+    bundle = sign_bundle_of(desk, signer, record, events, at=at)
+    desk.store.add_bundle(bundle)
+    return bundle
+
+
+def sign_bundle_of(
+    desk: Desk, signer: Signer, record: Record, events: Sequence[JsonObject], *, at: Instant
+) -> Bundle:
+    """Build, sign and examine a bundle of a record with those of its *events* that the
+    key set vouches for. Raises VerificationError ``trust.verdicts`` without a
+    record_created among them."""
+    graph = _vouched(desk, record, events, at=at)
     body = bundle_body(
         record,
         graph,
@@ -52,8 +68,30 @@ def build_bundle(desk: Desk, signer: Signer, record: Record, *, at: Instant) -> 
         bundle.to_bytes(), readers, proofs=proofs_of(desk, record), authorities=authorities_of(desk)
     )
     report.require()
-    desk.store.add_bundle(bundle)
     return bundle
+
+
+def _vouched(desk: Desk, record: Record, events: Sequence[JsonObject], *, at: Instant) -> Merged:
+    """The merge without what the newest key set calls neither valid nor proven: that
+    stands in no bundle (protocol.md section 8). Raises VerificationError ``trust.verdicts``
+    where it vouches for no record_created."""
+    bindings = desk.bindings()
+    judge = own_judge(desk, record, events, at=at)
+    copies = [examine_event(event, record.number, bindings, known=record) for event in events]
+    graph = merge_examined(
+        record.number,
+        [copy for copy in copies if is_vouched(copy, desk.registry, bindings, judge)],
+    )
+    if graph.receipt is None:
+        shown = merge_examined(record.number, copies)
+        if shown.record_created is not None and shown.receipt is not None:
+            signer = shown.record_created.body.signer
+            parts = (
+                receipt_part(shown.record_created, shown.receipt, bindings),
+                signed_event(shown.record_created, bindings[signer]),
+            )
+            require_verdicts([judge(part) for part in parts])
+    return graph
 
 
 def build_state(desk: Desk, record: Record, registry: str | None = None) -> JsonObject:

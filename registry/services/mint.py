@@ -6,10 +6,8 @@ from typing import Final
 
 from registry import VERSION
 from registry.errors import PithError, StoreError
-from registry.protocol.event import Event, EventBody
-from registry.protocol.event_types import RECORD_CREATED
+from registry.protocol.event import Event, EventBody, record_created
 from registry.protocol.instant import Instant
-from registry.protocol.payloads import ATTESTATION_STATE
 from registry.protocol.receipt import Receipt
 from registry.protocol.record import Record
 from registry.services.desk import Desk
@@ -69,15 +67,21 @@ def finish_interrupted(desk: Desk, signer: Signer, *, at: Instant) -> Iterator[E
     while intents := desk.store.intents(after=last):
         for last in intents:
             try:
-                if abs(at.micros - last.at.micros) <= MAX_CLAIM_AGE:
-                    yield finish(desk, signer, last)
-                elif last.body:
-                    desk.store.drop_claim(last)
-                else:
-                    renewed = Intent(last.subject, last.prev, at, b"")
-                    yield finish(desk, signer, desk.store.claim(renewed, desk.registry) or renewed)
+                if (event := settle(desk, signer, last, at=at)) is not None:
+                    yield event
             except PithError as error:
                 yield error
+
+
+def settle(desk: Desk, signer: Signer, intent: Intent, *, at: Instant) -> Event | None:
+    """Finish a claim that an interruption left, or drop it where it is too old."""
+    if abs(at.micros - intent.at.micros) <= MAX_CLAIM_AGE:
+        return finish(desk, signer, intent)
+    if intent.body:
+        desk.store.drop_claim(intent)
+        return None
+    renewed = Intent(intent.subject, intent.prev, at, b"")
+    return finish(desk, signer, desk.store.claim(renewed, desk.registry) or renewed)
 
 
 def finish(desk: Desk, signer: Signer, intent: Intent) -> Event:
@@ -107,25 +111,7 @@ def _signed(desk: Desk, signer: Signer, record: Record, claim: Intent) -> tuple[
         signed_at=claim.at,
         builder_version=BUILDER_VERSION,
     )
-    source = record.source
-    body = EventBody(
-        event_type=RECORD_CREATED,
-        subject=record.number,
-        target="record",
-        payload={
-            "canonical_record": record.to_json(),
-            "canonical_sha256": record.sha256,
-            "receipt": receipt.to_json(),
-            "source_kind": source.kind,
-            "source_id": source.id,
-            "source_version": source.version,
-            "attestation_state": ATTESTATION_STATE,
-        },
-        signer=desk.signer_ref(signer),
-        created_at=claim.at.whole,
-        supersedes=(),
-        prev_event=None,
-    )
+    body = record_created(record, receipt, desk.signer_ref(signer))
     return sign_event(signer, body, signed_at=claim.at), receipt
 
 

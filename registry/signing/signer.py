@@ -134,6 +134,14 @@ class SeedSigner:
         (KeyUnavailableError ``signer.faulty``, protocol.md 9.6)."""
         return checked_signature(self, message, bytes(self._key.sign(message).signature))
 
+    def _sign_twice(self, message: bytes) -> bytes:
+        """The same at a third of the cost, for `registry.signing.bulk`: made twice and
+        compared instead of verified (protocol.md 9.6)."""
+        signature = self._key.sign(message).signature
+        if self._key.sign(message).signature != signature:
+            raise _faulty(self)
+        return bytes(signature)
+
     def __repr__(self) -> str:
         return f"<SeedSigner {self._key_id} {self._public_key.fingerprint}>"
 
@@ -146,13 +154,17 @@ def checked_signature(signer: Signer, message: bytes, signature: bytes) -> bytes
     try:
         signer.public_key.verify(message, signature)
     except VerificationError:
-        raise KeyUnavailableError(
-            f"a signature made with {signer.key_id} does not verify",
-            code="signer.faulty",
-            hint="it was thrown away; what made it computes wrongly or holds another key:"
-            " stop using it",
-        ) from None
+        raise _faulty(signer) from None
     return signature
+
+
+def _faulty(signer: Signer) -> KeyUnavailableError:
+    return KeyUnavailableError(
+        f"a signature made with {signer.key_id} does not verify",
+        code="signer.faulty",
+        hint="it was thrown away; what made it computes wrongly or holds another key:"
+        " stop using it",
+    )
 
 
 def key_mismatch(key_id: str, found: PublicKey, wanted: PublicKey) -> KeyUnavailableError:

@@ -1,6 +1,6 @@
 """The journal: every signature that was made here, and every act on a key."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from registry.protocol.instant import Instant
 from registry.store import sql
@@ -12,7 +12,10 @@ class Journal(Database):
     """What was signed and done."""
 
     def _journal(self, line: SignatureRow) -> None:
-        self._db.execute(sql.ADD_SIGNATURE, signature_values(line))
+        self._journal_all([line])
+
+    def _journal_all(self, lines: Iterable[SignatureRow]) -> None:
+        self._db.executemany(sql.ADD_SIGNATURE, map(signature_values, lines))
 
     def _restore_signature(self, line: SignatureRow) -> None:
         """Note a signature of ours that was made before this home was."""

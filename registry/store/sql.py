@@ -149,7 +149,9 @@ _DOCUMENTS: Final = (
     "UNION ALL SELECT 'bundle', sha256 FROM bundles "
     "UNION ALL SELECT 'keyset', sha256 FROM keysets "
     "UNION ALL SELECT 'signers', sha256 FROM signers "
-    "UNION ALL SELECT 'transcript', sha256 FROM transcripts"
+    "UNION ALL SELECT 'transcript', sha256 FROM transcripts "
+    "UNION ALL SELECT 'event', event_id FROM staged "
+    "UNION ALL SELECT kind, digest FROM discarded"
 )
 UNJOURNALED: Final = (
     f"SELECT d.kind, d.digest FROM ({_DOCUMENTS}) d WHERE NOT EXISTS "  # noqa: S608 - constant
@@ -246,3 +248,144 @@ ADD_EQUIVOCATION: Final = (
     "ON CONFLICT DO NOTHING RETURNING sha256"
 )
 EQUIVOCATIONS: Final = "SELECT body FROM equivocations ORDER BY at, sha256"
+
+# -- jobs ------------------------------------------------------------------------
+
+_JOB: Final = "SELECT job, state, digest, plan, run_at, run_from, last_at FROM jobs "
+NEWEST_JOB: Final = _JOB + "WHERE state <> 'making' ORDER BY job DESC LIMIT 1"
+UNFINISHED_JOBS: Final = "SELECT job FROM jobs WHERE state = 'making'"
+ADD_JOB: Final = (
+    "INSERT INTO jobs (state, digest, plan, run_at, run_from, last_at) "
+    "VALUES ('making', :none, :none, 0, 0, 0) RETURNING job"
+)
+FREEZE_JOB: Final = (
+    "UPDATE jobs SET state = 'planned', digest = :digest, plan = :plan "
+    "WHERE job = :job AND state = 'making' RETURNING job"
+)
+# The state before is compared inside the UPDATE: of two acts on a job one wins.
+TURN_JOB: Final = "UPDATE jobs SET state = :new WHERE job = :job AND state = :old RETURNING job"
+BEGIN_RUN: Final = (
+    "UPDATE jobs SET state = 'running', run_at = :at, run_from = :done, last_at = :at "
+    "WHERE job = :job AND state IN ('planned', 'running') RETURNING job"
+)
+RUN_SO_FAR: Final = "UPDATE jobs SET last_at = :at WHERE job = :job"
+DROP_JOB: Final = "DELETE FROM jobs WHERE job = :job"
+DROP_ITEMS: Final = "DELETE FROM job_items WHERE job = :job"
+
+# Records whose receipt the journal has under a key, with the head of our chain on them.
+ISSUED_AFTER: Final = (
+    "SELECT r.suffix, r.year, h.event_id FROM records r JOIN heads h ON h.subject = r.suffix "
+    "AND h.signer_id = :signer_id WHERE r.suffix > :after AND EXISTS (SELECT 1 FROM signatures s "
+    "WHERE s.kind = 'receipt' AND s.digest = r.digest AND s.key_id = :key_id) "
+    "ORDER BY r.suffix LIMIT :count"
+)
+ISSUED: Final = (
+    "SELECT r.suffix, r.year, h.event_id FROM records r JOIN heads h ON h.subject = r.suffix "
+    "AND h.signer_id = :signer_id WHERE r.suffix = :subject AND EXISTS (SELECT 1 FROM signatures s "
+    "WHERE s.kind = 'receipt' AND s.digest = r.digest AND s.key_id = :key_id)"
+)
+EVENTS_BETWEEN: Final = (
+    "SELECT e.subject, e.body, EXISTS (SELECT 1 FROM signatures s WHERE s.kind = 'event' "
+    "AND s.digest = e.event_id AND s.key_id = :key_id) FROM events e "
+    "WHERE e.subject >= :first AND e.subject <= :last ORDER BY e.subject, e.seq"
+)
+
+ADD_ITEM: Final = (
+    "INSERT INTO job_items (job, subject, old, first, verdict, left_out, prev, at) "
+    "VALUES (:job, :subject, :old, :first, :verdict, :left_out, :prev, 0) ON CONFLICT DO NOTHING"
+)
+ITEMS_AFTER: Final = (
+    "SELECT i.subject, r.year, i.old, i.first, i.verdict, i.left_out FROM job_items i "
+    "JOIN records r ON r.suffix = i.subject WHERE i.job = :job AND i.subject > :after "
+    "ORDER BY i.subject LIMIT :count"
+)
+LEFT_OUT_AFTER: Final = (
+    "SELECT i.subject, r.year, i.verdict, i.left_out FROM job_items i "
+    "JOIN records r ON r.suffix = i.subject WHERE i.job = :job AND i.subject > :after "
+    "AND i.left_out <> '' ORDER BY i.subject LIMIT :count"
+)
+COUNT_ITEMS: Final = (
+    "SELECT verdict, left_out, count(*) FROM job_items WHERE job = :job "
+    "GROUP BY verdict, left_out ORDER BY verdict, left_out"
+)
+TAKE_IN: Final = (
+    "UPDATE job_items SET left_out = '' WHERE job = :job AND subject = :subject "
+    "AND left_out = :left_out AND EXISTS "
+    "(SELECT 1 FROM records r WHERE r.suffix = :subject AND r.digest = :digest) RETURNING subject"
+)
+LEAVE_OUT: Final = (
+    "UPDATE job_items SET left_out = :left_out WHERE job = :job AND subject = :subject"
+)
+
+UNSIGNED: Final = (
+    "SELECT i.subject, r.body, i.old, i.first, i.prev, i.at, h.event_id FROM job_items i "
+    "JOIN heads h ON h.subject = i.subject AND h.signer_id = :signer_id "
+    "JOIN records r ON r.suffix = i.subject WHERE i.job = :job AND i.subject > :after "
+    "AND i.left_out = '' AND NOT EXISTS "
+    "(SELECT 1 FROM staged s WHERE s.job = i.job AND s.subject = i.subject) "
+    "ORDER BY i.subject LIMIT :count"
+)
+ANY_UNSIGNED: Final = (
+    "SELECT i.subject FROM job_items i WHERE i.job = :job AND i.left_out = '' AND NOT EXISTS "
+    "(SELECT 1 FROM staged s WHERE s.job = i.job AND s.subject = i.subject) LIMIT 1"
+)
+CLAIM_ITEM: Final = (
+    "UPDATE job_items SET prev = :prev, at = :at WHERE job = :job AND subject = :subject"
+)
+
+STAGE: Final = (
+    "INSERT INTO staged (job, subject, event_id, body) VALUES (:job, :subject, :event_id, :body)"
+)
+COUNT_STAGED: Final = "SELECT count(*) FROM staged WHERE job = :job"
+STAGED: Final = "SELECT body FROM staged WHERE job = :job AND subject = :subject"
+STAGED_AT: Final = (
+    "SELECT subject FROM staged WHERE job = :job ORDER BY subject LIMIT 1 OFFSET :place"
+)
+ITEM_AT: Final = (
+    "SELECT subject FROM job_items WHERE job = :job AND left_out = '' "
+    "ORDER BY subject LIMIT 1 OFFSET :place"
+)
+# Staged events after one that is no longer the last of our chain.
+MOVED: Final = (
+    "SELECT s.subject FROM staged s JOIN job_items i ON i.job = s.job AND i.subject = s.subject "
+    "JOIN heads h ON h.subject = s.subject AND h.signer_id = :signer_id "
+    "WHERE s.job = :job AND s.subject > :after AND h.event_id <> i.prev "
+    "ORDER BY s.subject LIMIT :count"
+)
+# Claims of interrupted commands on records of a job.
+CLAIMED: Final = (
+    "SELECT n.subject, n.prev, n.at, n.body FROM intents n CROSS JOIN job_items i "
+    "WHERE i.job = :job AND i.subject = n.subject AND i.left_out = '' LIMIT :count"
+)
+DISCARD: Final = (
+    "INSERT INTO discarded (kind, digest) SELECT 'event', event_id FROM staged "
+    "WHERE job = :job AND subject = :subject"
+)
+UNSTAGE: Final = "DELETE FROM staged WHERE job = :job AND subject = :subject"
+UNCLAIM: Final = "UPDATE job_items SET at = 0 WHERE job = :job AND subject = :subject"
+DISCARD_ALL: Final = (
+    "INSERT INTO discarded (kind, digest) SELECT 'event', event_id FROM staged WHERE job = :job"
+)
+ADD_DISCARDED: Final = (
+    "INSERT INTO discarded (kind, digest) VALUES (:kind, :digest) ON CONFLICT DO NOTHING"
+)
+UNSTAGE_ALL: Final = "DELETE FROM staged WHERE job = :job"
+
+NEWEST_VERSION: Final = "SELECT max(version) FROM keysets"
+SWITCH_EVENTS: Final = (
+    "INSERT INTO events (event_id, subject, event_type, signer_id, body) "
+    "SELECT event_id, subject, 'record_created', :signer_id, body FROM staged "
+    "WHERE job = :job ORDER BY subject"
+)
+SWITCH_HEADS: Final = (
+    "UPDATE heads SET event_id = (SELECT s.event_id FROM staged s "
+    "WHERE s.job = :job AND s.subject = heads.subject) "
+    "WHERE signer_id = :signer_id AND EXISTS (SELECT 1 FROM staged s JOIN job_items i "
+    "ON i.job = s.job AND i.subject = s.subject WHERE s.job = :job "
+    "AND s.subject = heads.subject AND i.prev = heads.event_id)"
+)
+# Staged events that are in the store already: what a switch left to be cleared away.
+CLEARED: Final = (
+    "SELECT s.job, s.subject FROM staged s JOIN jobs j ON j.job = s.job "
+    "WHERE j.state = 'switched' LIMIT :count"
+)

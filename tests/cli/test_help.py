@@ -6,7 +6,7 @@ import shlex
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import pytest
 import typer
 
 from registry import data
-from registry.app import App
+from registry.app import App, now
 from registry.cli._event_forms import FORMS
 from registry.cli.main import app
 from registry.protocol.canonical import canonical
@@ -24,6 +24,7 @@ from tests.cli.lab import REGISTRY, copied, environment, lines_of, process, reco
 from tests.cli.terminal import at_terminal
 from tests.parts import ROOT, needs
 from tests.payloads import CITATION
+from tests.services.reissued import rotate
 from tests.signing.bus import Session
 from tests.timestamp.authority import Tsa, configure
 from tests.world import AUTHOR
@@ -118,6 +119,12 @@ rotation status
 keyset show
 keyset verify
 keyset update
+reissue plan
+reissue run
+reissue resume
+reissue status
+reissue sample
+reissue switch
 ceremony rehearse
 ceremony run
 ceremony approve
@@ -251,6 +258,24 @@ def _speaker(place: Path, line: str) -> str:
     return line
 
 
+def _reissue(*steps: str) -> Callable[[Path, str], str]:
+    """The key rotated, and the steps of a reissue that come before."""
+
+    def prepared(place: Path, line: str) -> str:
+        desk = App(place / "home").open()
+        old, _ = rotate(desk, now)
+        desk.store.close()
+        plan = example_of(help_of("reissue plan")).split(" > ")[0].replace("lab-v1-2026-11", old)
+        if "reissue plan" in line:
+            return line.replace("lab-v1-2026-11", old)
+        digest = process(*plan.split()[1:], home=place / "home").fine().lines[0]
+        for step in steps:
+            process("reissue", *step.replace("DIGEST", digest).split(), home=place / "home").fine()
+        return line.replace("$DIGEST", digest)
+
+    return prepared
+
+
 @contextmanager
 def authority(name: str, place: Path) -> Iterator[None]:
     """A timestamp authority answers, for the one command that asks it."""
@@ -287,6 +312,12 @@ PREPARED = {
     "key move": _key_move,
     "key revoke": _key_revoke,
     "party list": _party,
+    "reissue plan": _reissue(),
+    "reissue run": _reissue(),
+    "reissue status": _reissue(),
+    "reissue resume": _reissue("run DIGEST --limit 1"),
+    "reissue sample": _reissue("run DIGEST"),
+    "reissue switch": _reissue("run DIGEST"),
     "party retire": _party,
 } | {f"event sign {form.name}": _speaker for form in FORMS}
 """What an example needs to be there, and the names in it that are another registry's."""

@@ -196,3 +196,48 @@ CREATE TABLE equivocations (
     at     INTEGER NOT NULL,
     body   BLOB NOT NULL
 ) WITHOUT ROWID;
+
+-- A job over many records: a reissue. Its plan, frozen under its digest, is what people accept.
+-- state: making, planned, running, then switched or abandoned.
+CREATE TABLE jobs (
+    job      INTEGER PRIMARY KEY,
+    state    TEXT NOT NULL,
+    digest   BLOB NOT NULL,
+    plan     BLOB NOT NULL,
+    run_at   INTEGER NOT NULL,
+    run_from INTEGER NOT NULL,
+    last_at  INTEGER NOT NULL
+);
+
+-- The records of a job. old: the ids of what is superseded, 32 bytes each; first: the
+-- first_computed_at that is kept, or null; left_out: why it is not issued again, or ''.
+-- prev and at are claimed before anything is signed for it; at 0 is not claimed yet.
+CREATE TABLE job_items (
+    job      INTEGER NOT NULL,
+    subject  TEXT NOT NULL,
+    old      BLOB NOT NULL,
+    first    INTEGER,
+    verdict  TEXT NOT NULL,
+    left_out TEXT NOT NULL,
+    prev     BLOB NOT NULL,
+    at       INTEGER NOT NULL,
+    PRIMARY KEY (job, subject)
+) WITHOUT ROWID;
+
+-- Events that a job has signed and that are in no chain yet.
+CREATE TABLE staged (
+    job      INTEGER NOT NULL,
+    subject  TEXT NOT NULL,
+    event_id BLOB NOT NULL,
+    body     BLOB NOT NULL,
+    PRIMARY KEY (job, subject)
+);
+
+-- What was signed and is kept nowhere: staged events that were made again or given up
+-- (whoever held them could show two events of ours after the same one), and bundles that
+-- were built for a look.
+CREATE TABLE discarded (
+    kind   TEXT NOT NULL,
+    digest BLOB NOT NULL,
+    PRIMARY KEY (kind, digest)
+) WITHOUT ROWID;

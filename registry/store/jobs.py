@@ -1,0 +1,380 @@
+"""Jobs over many records: their frozen plans, what they have staged, and the switch."""
+
+import fcntl
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
+
+from registry.errors import ConflictError, StoreError
+from registry.protocol.instant import Instant
+from registry.protocol.keyset import KeySetBody
+from registry.protocol.number import PithNumber
+from registry.store import sql
+from registry.store.base import PAGE
+from registry.store.journal import Journal
+from registry.store.rows import Intent, SignatureRow
+
+State: TypeAlias = Literal["planned", "running", "switched", "abandoned"]
+CACHE_KIB: Final = 64 << 10
+CHECKPOINT_PAGES: Final = 16_384
+"""While a job runs the journal's index is written at random places: a larger cache and
+rarer checkpoints let several batches share a page."""
+NOT_DERIVED: Final = "not derived again from its source"
+CHANGED: Final = "changed since the plan"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job as it stands. ``plan`` is the canonical bytes that ``digest`` is of;
+    ``run_at`` and ``run_from`` are when the last run began and what was staged then,
+    ``last_at`` when it last staged anything."""
+
+    job: int
+    state: State
+    digest: bytes
+    plan: bytes
+    run_at: Instant
+    run_from: int
+    last_at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What is held about one record: the head of our chain on it, and its events with
+    whether the journal has them under the key that was asked for."""
+
+    number: PithNumber
+    head: bytes
+    events: tuple[tuple[bytes, bool], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One record of a plan. ``old`` are the ids of the events that are superseded, 32 bytes
+    each; ``first`` the first_computed_at that is kept, if any; ``left_out`` why it is not
+    issued again, or empty; ``prev`` the head of the chain."""
+
+    number: PithNumber
+    old: bytes
+    first: Instant | None
+    verdict: str
+    left_out: str
+    prev: bytes = b""
+
+
+class Unsigned(NamedTuple):
+    """One record that a job has not staged yet.
+
+    ``first`` is the first_computed_at that is kept, if any; ``prev`` and ``at`` are what
+    was planned or claimed for it (0 before it is claimed), ``head`` is the end of its
+    chain now. Times are in microseconds.
+    """
+
+    subject: str
+    record: bytes
+    old: bytes
+    first: int | None
+    prev: bytes
+    at: int
+    head: bytes
+
+
+class Staged(NamedTuple):
+    """One event to stage: its record's suffix and digest, its id, canonical bytes and time
+    in microseconds."""
+
+    subject: str
+    record_digest: bytes
+    event_id: bytes
+    body: bytes
+    at: int
+
+
+class Jobs(Journal):
+    """The jobs. Everything that changes one happens inside `job_lock`."""
+
+    @contextmanager
+    def job_lock(self) -> Iterator[None]:
+        """Be the one process that works at jobs; a killed one holds nothing.
+
+        Raises ConflictError ``job.busy`` when there is another.
+        """
+        place = self.path.with_name(self.path.name + "-jobs")
+        try:
+            fd = os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StoreError(f"cannot open {place}: {error.strerror}", code="store.write") from None
+        try:
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise ConflictError(
+                    "another process works at this registry's jobs",
+                    code="job.busy",
+                    hint="`pith reissue status` shows how far it is",
+                ) from None
+            self._db.pragma("cache_size", -CACHE_KIB)
+            self._db.wal_autocheckpoint(CHECKPOINT_PAGES)
+            yield
+        finally:
+            os.close(fd)
+
+    # -- planning ----------------------------------------------------------------
+
+    def newest_job(self) -> Job | None:
+        """The job that was planned last."""
+        row = self._first(sql.NEWEST_JOB, {})
+        if row is None:
+            return None
+        job, state, digest, plan, run_at, run_from, last_at = row
+        return Job(job, state, digest, plan, Instant(run_at), run_from, Instant(last_at))
+
+    def add_job(self) -> int:
+        """Begin to make a plan; plans that were never finished are cleared away."""
+        with self._write():
+            for (job,) in list(self._db.execute(sql.UNFINISHED_JOBS)):
+                self._db.execute(sql.DROP_ITEMS, {"job": job})
+                self._db.execute(sql.DROP_JOB, {"job": job})
+            return int(next(iter(self._db.execute(sql.ADD_JOB, {"none": b""})))[0])
+
+    def issued(self, signer_id: str, key_id: str, count: int = PAGE) -> Iterator[list[Held]]:
+        """Pages of the records whose receipt the journal has under a key of ours."""
+        values = {"signer_id": signer_id, "key_id": key_id, "count": count}
+        after = ""
+        while rows := self._rows(sql.ISSUED_AFTER, values | {"after": after}):
+            yield self._held(rows, key_id)
+            after = rows[-1][0]
+
+    def find_issued(self, number: PithNumber, signer_id: str, key_id: str) -> Held | None:
+        """One such record."""
+        values = {"subject": number.suffix, "signer_id": signer_id, "key_id": key_id}
+        found = self._held(self._rows(sql.ISSUED, values), key_id)
+        return found[0] if found and found[0].number == number else None
+
+    def _held(self, rows: Sequence[tuple[Any, ...]], key_id: str) -> list[Held]:
+        if not rows:
+            return []
+        events: dict[str, list[tuple[bytes, bool]]] = {row[0]: [] for row in rows}
+        between = {"first": rows[0][0], "last": rows[-1][0], "key_id": key_id}
+        for subject, body, journaled in self._rows(sql.EVENTS_BETWEEN, between):
+            if subject in events:
+                events[subject].append((body, bool(journaled)))
+        return [
+            Held(PithNumber(year, suffix), head, tuple(events[suffix]))
+            for suffix, year, head in rows
+        ]
+
+    def add_items(self, job: int, items: Iterable[Item]) -> None:
+        """Put records into a plan that is being made; one that is in it stays as it is."""
+        values = [
+            {
+                "job": job,
+                "subject": item.number.suffix,
+                "old": item.old,
+                "first": None if item.first is None else item.first.micros,
+                "verdict": item.verdict,
+                "left_out": item.left_out,
+                "prev": item.prev,
+            }
+            for item in items
+        ]
+        with self._write():
+            self._db.executemany(sql.ADD_ITEM, values)
+
+    def take_in(self, job: int, records: Iterable[tuple[str, bytes]]) -> int:
+        """Take in records, as (suffix, digest), that were left out as not derived; how many."""
+        with self._write():
+            return sum(
+                bool(list(self._db.execute(sql.TAKE_IN, {
+                    "job": job,
+                    "subject": suffix,
+                    "digest": digest,
+                    "left_out": NOT_DERIVED,
+                })))
+                for suffix, digest in records
+            )  # fmt: skip
+
+    def items(self, job: int) -> Iterator[Item]:
+        """The records of a plan, in the order of their suffixes, read a page at a time."""
+        after = ""
+        while rows := self._rows(sql.ITEMS_AFTER, {"job": job, "after": after, "count": PAGE}):
+            for suffix, year, old, first, verdict, left_out in rows:
+                kept = None if first is None else Instant(first)
+                yield Item(PithNumber(year, suffix), old, kept, verdict, left_out)
+            after = rows[-1][0]
+
+    def left_out(self, job: int) -> Iterator[tuple[PithNumber, str, str]]:
+        """The records that are not issued again, as (number, verdict, why)."""
+        after = ""
+        while rows := self._rows(sql.LEFT_OUT_AFTER, {"job": job, "after": after, "count": PAGE}):
+            for suffix, year, verdict, why in rows:
+                yield PithNumber(year, suffix), verdict, why
+            after = rows[-1][0]
+
+    def count_items(self, job: int) -> list[tuple[str, str, int]]:
+        """How many records a job has, by (verdict, why left out)."""
+        return [
+            (verdict, why, count)
+            for verdict, why, count in self._rows(sql.COUNT_ITEMS, {"job": job})
+        ]
+
+    def freeze_job(self, job: int, plan: bytes, digest: bytes, *, abandoned: int | None) -> None:
+        """Make a plan the one to run; the job *abandoned* ends, and what it staged is
+        destroyed."""
+        with self._write():
+            if abandoned is not None:
+                self._db.execute(sql.DISCARD_ALL, {"job": abandoned})
+                self._db.execute(sql.UNSTAGE_ALL, {"job": abandoned})
+                for old in ("planned", "running"):
+                    self._turn(abandoned, old, "abandoned")
+            self._db.execute(sql.FREEZE_JOB, {"job": job, "plan": plan, "digest": digest})
+
+    def drop_job(self, job: int) -> None:
+        """Forget a plan that was being made."""
+        with self._write():
+            self._db.execute(sql.DROP_ITEMS, {"job": job})
+            self._db.execute(sql.DROP_JOB, {"job": job})
+
+    def _turn(self, job: int, old: str, new: State) -> bool:
+        return bool(list(self._db.execute(sql.TURN_JOB, {"job": job, "old": old, "new": new})))
+
+    # -- running -----------------------------------------------------------------
+
+    def begin_run(self, job: int, *, done: int, at: Instant) -> None:
+        """Note that a job runs from *at* on, with so many staged before."""
+        with self._write():
+            values = {"job": job, "done": done, "at": at.micros}
+            if not list(self._db.execute(sql.BEGIN_RUN, values)):
+                raise ConflictError("the job has ended meanwhile", code="job.ended")
+
+    def unsigned(self, job: int, signer_id: str, *, after: str, count: int) -> list[Unsigned]:
+        """The next records without a staged event, in the order of their suffixes."""
+        values = {"job": job, "signer_id": signer_id, "after": after, "count": count}
+        return [Unsigned._make(row) for row in self._rows(sql.UNSIGNED, values)]
+
+    def claim_items(self, job: int, places: Iterable[tuple[str, bytes]], *, at: Instant) -> None:
+        """Durably fix place, as (suffix, previous event), and time of what will be signed."""
+        values = [
+            {"job": job, "subject": subject, "prev": prev, "at": at.micros}
+            for subject, prev in places
+        ]
+        if values:
+            with self._write():
+                self._db.executemany(sql.CLAIM_ITEM, values)
+
+    def leave_out(self, job: int, subject: str, why: str) -> None:
+        """Take a record out of a job that runs."""
+        with self._write():
+            self._db.execute(sql.LEAVE_OUT, {"job": job, "subject": subject, "left_out": why})
+
+    def stage(self, job: int, key_id: str, events: Sequence[Staged], *, at: Instant) -> None:
+        """Keep events signed by a key, with the journal's lines for them and their receipts,
+        in no chain yet."""
+        with self._write():
+            self._db.executemany(
+                sql.STAGE,
+                (
+                    {"job": job, "subject": e.subject, "event_id": e.event_id, "body": e.body}
+                    for e in events
+                ),
+            )
+            self._db.executemany(sql.ADD_SIGNATURE, _lines(key_id, events))
+            self._db.execute(sql.RUN_SO_FAR, {"job": job, "at": at.micros})
+
+    def any_unsigned(self, job: int) -> bool:
+        """Whether a job has records without a staged event."""
+        return self._first(sql.ANY_UNSIGNED, {"job": job}) is not None
+
+    def count_staged(self, job: int) -> int:
+        """How many events a job has staged."""
+        return int(self._rows(sql.COUNT_STAGED, {"job": job})[0][0])
+
+    def find_staged(self, job: int, subject: str) -> bytes | None:
+        """The staged event of a record, in its canonical bytes."""
+        row = self._first(sql.STAGED, {"job": job, "subject": subject})
+        return None if row is None else bytes(row[0])
+
+    def subject_at(self, job: int, place: int, *, staged: bool) -> str:
+        """The suffix of the record at a place among those staged, or among all of the job."""
+        statement = sql.STAGED_AT if staged else sql.ITEM_AT
+        return str(self._rows(statement, {"job": job, "place": place})[0][0])
+
+    # -- switching ---------------------------------------------------------------
+
+    def claims_within(self, job: int) -> list[Intent]:
+        """A page of the claims that interrupted commands left on records of a job."""
+        rows = self._rows(sql.CLAIMED, {"job": job, "count": PAGE})
+        return [Intent(subject, prev, Instant(at), body) for subject, prev, at, body in rows]
+
+    def discard_moved(self, job: int, signer_id: str) -> int:
+        """Destroy staged events whose chain has moved, so that they are made again; how many."""
+        values = {"job": job, "signer_id": signer_id, "count": PAGE}
+        count, after = 0, ""
+        while moved := self._rows(sql.MOVED, values | {"after": after}):
+            with self._write():
+                for (subject,) in moved:
+                    one = {"job": job, "subject": subject}
+                    self._db.execute(sql.DISCARD, one)
+                    self._db.execute(sql.UNSTAGE, one)
+                    self._db.execute(sql.UNCLAIM, one)
+            count, after = count + len(moved), moved[-1][0]
+        return count
+
+    def switch(self, job: int, signer_id: str, keyset: KeySetBody) -> bool:
+        """Put every staged event at the end of its chain, all of them at once.
+
+        Says False, and changes nothing, where a chain has moved or is claimed. Raises
+        ConflictError ``job.unsigned``, ``job.ended``, and ``keyset.moved`` when
+        *keyset* is no longer the newest.
+        """
+        values = {"job": job, "signer_id": signer_id}
+        with self._write():
+            if list(self._db.execute(sql.MOVED, values | {"after": "", "count": 1})) or list(
+                self._db.execute(sql.CLAIMED, {"job": job, "count": 1})
+            ):
+                return False
+            if list(self._db.execute(sql.ANY_UNSIGNED, {"job": job})):
+                raise unsigned_left()
+            if next(iter(self._db.execute(sql.NEWEST_VERSION)))[0] != keyset.version:
+                raise ConflictError("the key set has moved meanwhile", code="keyset.moved")
+            if not self._turn(job, "running", "switched"):
+                raise ConflictError("the job does not run", code="job.ended")
+            self._db.execute(sql.SWITCH_EVENTS, values)
+            self._db.execute(sql.SWITCH_HEADS, values)
+        self.clear_staged()
+        return True
+
+    def discard(self, lines: Sequence[SignatureRow]) -> None:
+        """Journal signatures that were made for a look and thrown away."""
+        with self._write():
+            self._journal_all(lines)
+            self._db.executemany(
+                sql.ADD_DISCARDED, [{"kind": line.kind, "digest": line.digest} for line in lines]
+            )
+
+    def clear_staged(self) -> None:
+        """Drop the second copies that switched jobs left, a page at a time."""
+        while rows := self._rows(sql.CLEARED, {"count": PAGE}):
+            with self._write():
+                self._db.executemany(
+                    sql.UNSTAGE, [{"job": job, "subject": subject} for job, subject in rows]
+                )
+
+
+def _lines(key_id: str, events: Sequence[Staged]) -> Iterator[dict[str, Any]]:
+    """The journal's lines, in the order of its index."""
+    for event_id, at in sorted((event.event_id, event.at) for event in events):
+        yield {"key_id": key_id, "kind": "event", "digest": event_id, "at": at}
+    for event in events:
+        yield {"key_id": key_id, "kind": "receipt", "digest": event.record_digest, "at": event.at}
+
+
+def unsigned_left() -> ConflictError:
+    """The refusal to switch a job that has records without a staged event."""
+    return ConflictError(
+        "records of the job are not signed yet",
+        code="job.unsigned",
+        hint="`pith reissue resume` signs them",
+    )
