@@ -96,9 +96,12 @@ class App:
             tokens=self._tokens_of(config),
         )
 
-    def party_store(self, uri: str, registry: str, passphrase: str | None) -> KeyStore:
+    def party_store(
+        self, uri: str, registry: str, passphrase: str | None, module: Path | None
+    ) -> KeyStore:
         """The key store at a URI, for the keys with which somebody speaks at *registry*
-        who is not the registry, and has no home."""
+        who is not the registry, and has no home. *passphrase* is also where the PIN of a
+        token comes from that *module* shows."""
         location = parse_location(uri)
         if str(location) == "file:":
             raise UsageError(
@@ -108,7 +111,11 @@ class App:
             )
         guard_memory()
         return open_key_store(
-            location, registry=registry, home=self.home, passphrase=self._passphrase(passphrase)
+            location,
+            registry=registry,
+            home=self.home,
+            passphrase=self._passphrase(passphrase),
+            tokens=self._tokens_at(module, passphrase or "prompt:"),
         )
 
     def _passphrase(self, source: str | None) -> Passphrase | None:
@@ -120,7 +127,9 @@ class App:
 
     def _tokens_of(self, config: Config) -> Tokens | None:
         """The tokens of the config's module: kept, so that a job has one session and one PIN."""
-        module, source = config.pkcs11_module, config.pin_from
+        return self._tokens_at(config.pkcs11_module, config.pin_from)
+
+    def _tokens_at(self, module: Path | None, source: str) -> Tokens | None:
         if module is None:
             return None
         if (module, source) not in self._tokens:

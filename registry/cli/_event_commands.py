@@ -18,6 +18,7 @@ from registry.cli._options import (
     PartySigner,
     PassphraseSource,
     PastRotation,
+    TokenModule,
     open_desk,
     the_app,
 )
@@ -114,6 +115,7 @@ def sign_command(group: typer.Typer, form: Form) -> None:
         signer: PartySigner,
         identity: Identity,
         passphrase: PassphraseSource = None,
+        module: TokenModule = None,
         after: After = None,
         payload: Payload = None,
         target: Target = None,
@@ -139,7 +141,7 @@ def sign_command(group: typer.Typer, form: Form) -> None:
         if dry_run:
             _output.document(canonical(body.to_json()) + b"\n", output)
             return
-        store = the_app(context, home).party_store(signer, who.registry, passphrase)
+        store = the_app(context, home).party_store(signer, who.registry, passphrase, module)
         event = sign_as_party(store, who, body, at=at)
         _output.document(event.canonical + b"\n", output)
 

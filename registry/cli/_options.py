@@ -56,8 +56,13 @@ PassphraseSource: TypeAlias = Annotated[
     typer.Option(
         "--passphrase",
         metavar="SOURCE",
-        help="For file: where the passphrase comes from: credential:NAME, file:/path, prompt:.",
+        help="For file: where the passphrase (for pkcs11: the PIN) comes from: "
+        "credential:NAME, file:/path, prompt:.",
     ),
+]
+TokenModule: TypeAlias = Annotated[
+    Path | None,
+    typer.Option("--pkcs11-module", metavar="FILE", help="For pkcs11: the token's library."),
 ]
 Output: TypeAlias = Annotated[
     Path | None, typer.Option("--output", "-o", help="Write to this file instead of stdout.")

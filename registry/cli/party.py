@@ -14,6 +14,7 @@ from registry.cli._options import (
     PartySigner,
     PassphraseSource,
     PastRotation,
+    TokenModule,
     Yes,
     confirmed,
     open_desk,
@@ -59,6 +60,7 @@ def request(
     ],
     signer: PartySigner,
     passphrase: PassphraseSource = None,
+    module: TokenModule = None,
     new: Annotated[bool, typer.Option("--new", help="Make the key there first.")] = False,
     output: Output = None,
     home: Home = None,
@@ -71,7 +73,7 @@ def request(
     from registry.app import new_seed
     from registry.services.parties import request_enrolment
 
-    store = the_app(context, home).party_store(signer, registry, passphrase)
+    store = the_app(context, home).party_store(signer, registry, passphrase, module)
     made = request_enrolment(
         store,
         schema.key_id(key_id, "--key-id"),

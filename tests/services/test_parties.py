@@ -10,13 +10,18 @@ from registry.protocol.instant import Instant
 from registry.protocol.keys import KeyObject
 from registry.protocol.signers import Enrolment, Signers
 from registry.protocol.signers_chain import verify_chain
+from registry.protocol.trust import KeySetPin, Terms
 from registry.services.desk import Desk
+from registry.services.event_import import import_party_events
+from registry.services.find import merged
+from registry.services.mint import mint
 from registry.services.parties import end, enrol, find_entries, request_enrolment
 from registry.signing.documents import sign_enrolment
 from registry.signing.memory import MemoryKeyStore
 from registry.signing.signer import SeedSigner
 from tests import world
-from tests.services.registry import REGISTRY, SEED, World
+from tests.payloads import CITATION
+from tests.services.registry import RECORD, REGISTRY, SEED, World
 from tests.world import AUTHOR, MIRROR, Party
 
 
@@ -148,3 +153,26 @@ def test_a_newcomer_makes_a_key_and_proves_it(desk: Desk) -> None:
 
     assert new
     assert signers.body.entries[0].key.key == store.find("reader-2026")
+
+
+def test_what_a_revoked_key_says_is_kept_apart(world: World, desk: Desk) -> None:
+    signer = desk.signer(desk.clock())
+    mint(desk, signer, [RECORD], at=desk.clock())
+    payload = CITATION | {"citing": str(RECORD.number)}
+    enrolled(desk)
+    since = desk.clock().plus(seconds=60)
+    before = AUTHOR.event("citation_signature", payload, of=RECORD, at=desk.clock())
+    after = AUTHOR.event("citation_signature", payload, of=RECORD, at=since, prev=before.event_id)
+    world.clock.move(120)
+    ended(desk, AUTHOR.name, "revoked", since)
+    terms = Terms((KeySetPin(desk.keyset(), "ours"),), desk.clock())
+    sent = [("one", before.canonical), ("two", after.canonical)]
+
+    outcome = import_party_events(desk, terms, "a file", sent)
+
+    assert outcome.refused == ()
+    assert [(row.name, row.verdict) for row in outcome.quarantined] == [
+        (before.event_id, "unproven"),
+        (after.event_id, "invalid"),
+    ]
+    assert len(merged(desk, RECORD.number).events) == 1
