@@ -23,7 +23,7 @@ from registry.services.verify import examine
 from registry.store.imports import Intake
 from registry.store.rows import QuarantineRow, SignatureRow
 
-RESTORED: Final = "restored"
+MADE_ANEW: Final = "home made anew"
 """The act of a home that was made anew: a signature dated before it may be ours without a
 line in the journal."""
 _NOT_KEPT: Final = ("json", "document.kind", "bundle.schema", "bundle.registry", "trust.pin")
@@ -200,7 +200,7 @@ def _standing(offer: Offer) -> dict[str, Event]:
 
 def restored_at(desk: Desk) -> Instant | None:
     """When this home was last made anew, or None where it is the first."""
-    return max((act.at for act in desk.store.acts() if act.act == RESTORED), default=None)
+    return max((act.at for act in desk.store.acts() if act.act == MADE_ANEW), default=None)
 
 
 def _unknown_lines(desk: Desk, offer: Offer, new: Sequence[Event]) -> list[SignatureRow]:

@@ -11,7 +11,7 @@ from registry.protocol.keyset_chain import Chain
 from registry.protocol.signers import Signers
 from registry.protocol.signers_chain import SignersChain, verify_chain
 from registry.protocol.trust import KeySetPin, registry_bindings
-from registry.services.importing import RESTORED
+from registry.services.importing import MADE_ANEW
 from registry.services.initialise import STORE_NAME, home_exists, new_home, put_in_place
 from registry.store.rows import ActRow
 from registry.store.store import Store
@@ -37,7 +37,7 @@ def restore_home(
             return newest
         reason = f"made anew from key sets {keysets[0].body.version} to {newest.body.version}"
         signing = newest.body.active("registry") or newest.body.entries
-        act = ActRow(RESTORED, signing[0].key_id, reason, at)
+        act = ActRow(MADE_ANEW, signing[0].key_id, reason, at)
         path = staging / STORE_NAME
         with Store(path, create=True) as store:
             store.begin_again(config.registry_id, keysets, lists, act)
@@ -50,7 +50,7 @@ def _check_interrupted(home: Path, config: Config, newest: KeySet) -> None:
     """A store without a config is that of the same call, interrupted, or stays alone."""
     with Store(config.store_path) as store:
         found = store.find_keyset()
-        anew = any(act.act == RESTORED for act in store.acts())
+        anew = any(act.act == MADE_ANEW for act in store.acts())
         if (
             not anew
             or found is None

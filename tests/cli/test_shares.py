@@ -18,7 +18,7 @@ from registry.app import App, now
 from registry.signing.share_paper import parse_paper
 from registry.store.rows import KeyRow
 from tests.cli.conftest import Pith
-from tests.cli.lab import PITH, Done, environment, rows, tree
+from tests.cli.lab import PITH, Done, copied, environment, rows, tree
 from tests.parts import needs
 from tests.signing.bus import Session
 from tests.terminal import on_terminal
@@ -79,6 +79,22 @@ def test_from_shares_to_a_key_that_signs_again(
     assert "is in file:" in done.err
     pith("mint", record_file, home=home).fine()
     assert acts(home) == ["shares made", "restored"]
+
+
+def test_a_restored_key_does_not_let_in_what_its_thief_signed_before(
+    pith: Pith, stocked: Path, memory: Path, tmp_path: Path
+) -> None:
+    key_id = App(stocked).open().active_key().key_id
+    stolen = copied(stocked, tmp_path / "stolen")
+    told = ("--title", "On Names", "--abstract", "We name.", "--headline", "stolen")
+    pith("event", "add", "graph-snapshot", "arxiv:2401.00001", *told, home=stolen).fine()
+    forged = tmp_path / "forged.json"
+    pith("bundle", "build", "arxiv:2401.00001", "-o", forged, home=stolen).fine()
+    made = pith("shares", "make", key_id, *FIVE, "--to", memory, home=stocked).fine().lines
+    erased(stocked)
+    pith("shares", "restore", key_id, "--to", "file:", *made[:3], home=stocked).fine()
+
+    pith("bundle", "import", forged, home=stocked).refused(6, "import.unknown_signature")
 
 
 def test_a_drill_says_when_the_next_is_due(

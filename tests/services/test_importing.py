@@ -17,6 +17,7 @@ from registry.services.desk import Desk
 from registry.services.find import find_record, merged
 from registry.services.importing import merge_bundles
 from registry.services.mint import mint
+from registry.services.shares import last_drills
 from tests import world as made
 from tests.cli.lab import record
 from tests.services.exchange import (
@@ -108,6 +109,10 @@ def test_a_registry_is_rebuilt_from_a_bundle_and_chains_on(
     assert mint(anew, anew.signer(world.clock()), [RECORD], at=world.clock())[0].new is False
     assert merged(anew, RECORD.number).equivocations == ()
     assert audit(anew, [("b.json", mine.to_bytes())], at=world.clock()).ok
+
+
+def test_a_home_made_anew_is_no_restored_key(world: World, tmp_path: Path) -> None:
+    assert last_drills(restored(world, tmp_path / "anew").desk()) == ()
 
 
 def test_the_clock_of_a_rebuilt_home_starts_after_what_it_took(
