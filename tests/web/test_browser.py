@@ -24,10 +24,12 @@ SCRIPT: Final = f"""
 import {{ missing, parsePin, verifyBundle }} from "/pith-verify.js";
 const bytes = async (path) => new Uint8Array(await (await fetch(path)).arrayBuffer());
 const answer = {{ missing: await missing(), reports: [] }};
-const pin = await parsePin(await bytes("/pin.json"), "the test");
-for (const path of ["/bundle.json", "/spoilt.json"]) {{
+if (answer.missing === null) {{
+  const pin = await parsePin(await bytes("/pin.json"), "the test");
   const terms = {{ pins: [pin], at: "{LATER.seconds}" }};
-  answer.reports.push(await verifyBundle(await bytes(path), terms));
+  for (const path of ["/bundle.json", "/spoilt.json"]) {{
+    answer.reports.push(await verifyBundle(await bytes(path), terms));
+  }}
 }}
 await fetch("/answer", {{ method: "POST", body: JSON.stringify(answer) }});
 """.encode()
@@ -53,8 +55,8 @@ FLAGS: Final = (
 
 
 @contextmanager
-def served() -> Iterator[tuple[str, threading.Event, list[Any]]]:
-    """The files on a loopback address, and what the page answers."""
+def served() -> Iterator[tuple[int, threading.Event, list[Any]]]:
+    """The files on a loopback port, and what the page answers."""
     answers: list[Any] = []
     answered = threading.Event()
 
@@ -86,18 +88,25 @@ def served() -> Iterator[tuple[str, threading.Event, list[Any]]]:
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}/", answered, answers
+        yield server.server_port, answered, answers
     finally:
         server.shutdown()
         thread.join()
         server.server_close()
 
 
-def test_chromium_gives_the_same_report(tmp_path: Path) -> None:
+def answer_of(host: str, profile: Path) -> Any:
+    """What the page says when Chromium opens it under a host name, which is this machine."""
     needs("chromium")
-    with served() as (address, answered, answers):
+    with served() as (port, answered, answers):
         browser = subprocess.Popen(
-            ["chromium", *FLAGS, f"--user-data-dir={tmp_path}", address],
+            [
+                "chromium",
+                *FLAGS,
+                f"--user-data-dir={profile}",
+                "--host-resolver-rules=MAP *.example 127.0.0.1",
+                f"http://{host}:{port}/",
+            ],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
@@ -106,11 +115,22 @@ def test_chromium_gives_the_same_report(tmp_path: Path) -> None:
         finally:
             browser.terminate()
             browser.wait(timeout=20)
+    return answers[0]
+
+
+def test_chromium_gives_the_same_report(tmp_path: Path) -> None:
+    answer = answer_of("127.0.0.1", tmp_path)
     terms = Terms((parse_pin(shipped_pins()["pith.science"], "the test"),), LATER)
 
-    assert answers[0]["missing"] is None
-    good, spoilt = answers[0]["reports"]
+    assert answer["missing"] is None
+    good, spoilt = answer["reports"]
     assert good["ok"] is True
     assert told(good) == first_told(examine_bundle(seed_bundle(), terms))
     assert told(spoilt) == first_told(examine_bundle(SPOILT, terms))
     assert spoilt["ok"] is False
+
+
+def test_a_page_over_plain_http_says_what_is_missing(tmp_path: Path) -> None:
+    answer = answer_of("registry.example", tmp_path)
+
+    assert answer == {"missing": "no WebCrypto: the page must come over https", "reports": []}

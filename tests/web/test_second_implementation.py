@@ -449,6 +449,56 @@ def test_every_forbidden_character_and_its_neighbours() -> None:
     assert answers.count("refused: json.character") > 60
 
 
+DATES: Final = """
+2000-02-29T00:00:00Z 1900-02-29T00:00:00Z 2100-02-29T00:00:00Z 2023-02-29T00:00:00Z
+2024-02-29T23:59:59Z 2024-02-30T00:00:00Z 2024-04-31T00:00:00Z 2024-13-01T00:00:00Z
+2024-00-01T00:00:00Z 2024-01-00T00:00:00Z 0001-01-01T00:00:00Z 0000-01-01T00:00:00Z
+9999-12-31T23:59:59Z 2024-01-01T24:00:00Z 2024-01-01T23:60:00Z 2016-12-31T23:59:60Z
+2024-01-01T00:00:00 2024-01-01T00:00:00+00:00 2024-01-01t00:00:00Z 2024-1-01T00:00:00Z
+"""
+
+
+def test_dates() -> None:
+    """Real dates, and only those, in the one spelling."""
+    records = [
+        world.dump(world.changed(RECORD.to_json(), world.put("metadata.submitted_at", date)))
+        for date in DATES.split()
+    ]
+    answers = ask({"action": "number", "data": b64(data)} for data in records)
+
+    def here(data: bytes) -> str:
+        try:
+            return str(Record.parse(data).number)
+        except PithError as error:
+            return f"refused: {error.code}"
+
+    found = [each["number"] if type(each) is dict else each for each in answers]
+    assert dict(zip(DATES.split(), found, strict=True)) == {
+        date: here(data) for date, data in zip(DATES.split(), records, strict=True)
+    }
+    assert found.count("refused: schema.time") == len(found) - 4
+
+
+def test_days_are_counted_alike() -> None:
+    """Four hundred days, and a second more, from dates in every part of the calendar."""
+    dates = [Instant(86_400_000_000 * (day * 997 - 719_162)) for day in range(3_200)][::40]
+    cases = [(start, start.plus(days=400, seconds=more)) for start in dates for more in (0, 1)]
+    documents = [
+        world.dump(
+            world.keyset().to_json() | {"created_at": start.seconds, "expires_at": end.seconds}
+        )
+        for start, end in cases
+    ]
+    terms = terms_json(world.terms())
+    answers = ask({"action": "keyset", "data": b64(data), "terms": terms} for data in documents)
+
+    found = [
+        next(check["status"] for check in answer["checks"] if check["name"] == "keyset.life")
+        for answer in answers
+    ]
+    assert found == ["ok", "fail"] * len(dates)
+
+
 def test_text_is_counted_in_code_points() -> None:
     """A licence of 4,096 characters beyond the basic plane is 8,192 UTF-16 units."""
     texts = {"just": "\U0001f41d" * 4096, "over": "\U0001f41d" * 4097}

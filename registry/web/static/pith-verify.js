@@ -1024,15 +1024,23 @@ const EVENT_TYPES = {
     targets: ["record", "claim"], parties: ["author", "third_party"], check: checkCitation },
   replication_record: {
     targets: ["record", "claim"], parties: ["third_party"], check: checkReplication },
-  correction: { targets: ["record", "graph", "event"], parties: ["author"], check: checkCorrection },
+  correction: {
+    targets: ["record", "graph", "event"], parties: ["author"], check: checkCorrection },
   mirror_hint: { targets: ["record"], parties: ["mirror"], check: checkHintEvent },
 };
 const RANK = Object.keys(EVENT_TYPES);
 
+const TARGETS = {
+  record: /^record$/,
+  graph: /^graph$/,
+  checkpoint: /^checkpoint$/,
+  claim: /^claim:[A-Za-z0-9._-]{1,64}$/,
+  event: /^event:sha256:[0-9a-f]{64}$/,
+};
+
 function checkTarget(value, allowed, path) {
-  const found = /^(?:(record|graph|checkpoint)|(claim):[A-Za-z0-9._-]{1,64}|(event):sha256:[0-9a-f]{64})$/
-    .exec(text(value, path));
-  if (found === null || !allowed.includes(found[1] ?? found[2] ?? found[3])) {
+  text(value, path);
+  if (!allowed.some((name) => TARGETS[name].test(value))) {
     throw new PithError("event.target", `${shown(value)} is no target of this type`, path);
   }
   return value;
@@ -1864,7 +1872,7 @@ function checkTimes({ builtAt, signature }, events) {
   for (const { id, createdAt, signature: own } of events) {
     const signedAt = whole(own.signedAt);
     if (createdAt > signedAt || signedAt > builtAt) {
-      throw new PithError("bundle.times", `event ${id} was not signed between its making and built_at`);
+      throw new PithError("bundle.times", `event ${id} was not made, signed and bundled in order`);
     }
   }
   if (builtAt > whole(signature.signedAt)) {
@@ -1968,7 +1976,8 @@ function bundleForm(found, bytes) {
     }],
     ["bundle.canonical_sha256", ["bundle.record"],
       () => equal("canonical_sha256", () => found.record.sha256)],
-    ["bundle.pith_number", ["bundle.record"], () => equal("pith_number", () => found.record.number)],
+    ["bundle.pith_number", ["bundle.record"],
+      () => equal("pith_number", () => found.record.number)],
     ["bundle.short_pith_number", ["bundle.schema"],
       () => equal("short_pith_number", () => found.bundle.named.short)],
     ["bundle.source", ["bundle.record"], () =>
@@ -1979,8 +1988,8 @@ function bundleForm(found, bytes) {
     ["bundle.links", ["bundle.schema"], () => checkLinks(body().links, found.bundle.named)],
     ["bundle.mirror_hints", ["bundle.schema"], () => body().mirror_hints.forEach((item, i) =>
       checkMirrorHint(item, `$.mirror_hints[${i}]`, found.bundle.named, "bundle.mirror_hints"))],
-    ["bundle.timestamp_proofs", ["bundle.schema"], () => body().timestamp_proofs.forEach((item, i) =>
-      checkAnchor(item, `$.timestamp_proofs[${i}]`))],
+    ["bundle.timestamp_proofs", ["bundle.schema"], () => body().timestamp_proofs
+      .forEach((item, i) => checkAnchor(item, `$.timestamp_proofs[${i}]`))],
     ["bundle.public_keys", ["bundle.schema"], async () => {
       found.keys = await parsePublicKeys(body().public_keys);
       return `${found.keys.length} keys`;
@@ -2095,7 +2104,8 @@ function keyOfReceipt({ keyId: id, fingerprint }, terms) {
   const sets = terms.pins.filter((pin) => pin.kind === "key set").map((pin) => pin.registry).sort();
   const named = terms.pins.map((pin) => pin.registry).filter((name) => name !== null).sort();
   for (const registry of terms.registry !== null ? [terms.registry] : [...sets, ...named, ""]) {
-    const key = pinnedBindings(terms.pins, registry).get(registryBinding(registry, id, fingerprint));
+    const name = registryBinding(registry, id, fingerprint);
+    const key = pinnedBindings(terms.pins, registry).get(name);
     if (key !== undefined) return { registry, key };
   }
   throw new PithError("trust.pin", `no pin has the receipt's key ${id}`);
@@ -2179,7 +2189,9 @@ async function parseKeySet(value) {
   constants(members, { keyset_type: "pith_key_set", keyset_version: "1.0" }, "$");
   const version = integer(members.version, "$.version");
   const threshold = integer(members.threshold, "$.threshold");
-  if (version < 1 || threshold < 0) throw new PithError("schema.range", "version or threshold", "$");
+  if (version < 1 || threshold < 0) {
+    throw new PithError("schema.range", "version is at least 1 and threshold at least 0", "$");
+  }
   const keys = list(members.keys, "$.keys");
   const keySet = {
     version, threshold, entries: [],
@@ -2205,7 +2217,8 @@ const activeKeys = (keySet, usage) => keySet.entries.filter((entry) =>
 function checkEntries(keySet) {
   const refuse = (told) => new PithError("keyset.keys", told);
   const known = keySet.entries.filter((entry) => entry.key !== null);
-  for (const names of [keySet.entries.map((each) => each.keyId), known.map((each) => each.key.hex)]) {
+  const ids = keySet.entries.map((each) => each.keyId);
+  for (const names of [ids, known.map((each) => each.key.hex)]) {
     if (new Set(names).size !== names.length) throw refuse("a key stands twice");
   }
   for (const { keyId: id, status, validFrom, retiredAt, revokedAt, compromisedSince }
@@ -2387,11 +2400,11 @@ function actBetween(old, offered) {
 
 /** What stays as it is for ever: key, usage, valid_from, and times once set. */
 function checkUnchanged(was, is) {
-  const isSame = (name) => was[name] === null || was[name] === is[name];
+  const isSame = was.usage === is.usage && was.validFrom === is.validFrom
+    && ["retiredAt", "revokedAt"].every((name) => was[name] === null || was[name] === is[name]);
   const isLater = was.compromisedSince !== null
     && (is.compromisedSince === null || is.compromisedSince > was.compromisedSince);
-  if (!equalJson(was.described, is.described) || is.usage !== was.usage
-      || is.validFrom !== was.validFrom || !isSame("retiredAt") || !isSame("revokedAt") || isLater) {
+  if (!equalJson(was.described, is.described) || !isSame || isLater) {
     throw new PithError("keyset.changed", `something of key ${is.keyId} was changed`);
   }
 }
@@ -2619,7 +2632,7 @@ function checkNextSigners(first, last, offered) {
       : refuse("fork", `two different lists are version ${version}`);
   }
   if (registry !== last.registry) throw refuse("registry", "it is of another registry");
-  if (version !== last.version + 1) throw refuse("version", `not the version after ${last.version}`);
+  if (version !== last.version + 1) throw refuse("version", `not that after ${last.version}`);
   if (offered.previous !== last.digest) throw refuse("prev", "it names another predecessor");
   for (const was of last.entries) {
     const is = offered.entries.find((entry) => entry.keyId === was.keyId);
