@@ -130,6 +130,14 @@ def _named(desk: Desk, key_id: str) -> KeyRow:
     return row
 
 
+def check_since(since: Instant, at: Instant) -> None:
+    """Raise ConflictError ``key.since`` for a time to come."""
+    if since > at:
+        raise ConflictError(
+            f"{since.seconds} has not come yet", code="key.since", hint="give a time that is past"
+        )
+
+
 def compromised_body(
     desk: Desk,
     key_id: str,
@@ -141,11 +149,8 @@ def compromised_body(
     at: Instant,
 ) -> KeySetBody:
     """The next key set, in which *key_id* is distrusted since *since*."""
+    check_since(since, at)
     old = desk.keyset().body
-    if since > at:
-        raise ConflictError(
-            f"{since.seconds} has not come yet", code="key.since", hint="give a time that is past"
-        )
     return acts.revoke(
         old,
         key_id,

@@ -225,7 +225,9 @@ def _signer(desk: Desk, at: Instant) -> Finding:
 
 
 def _dates(desk: Desk, at: Instant) -> Iterator[Finding]:
-    """What `pith key status` says, each date by itself."""
+    """What `pith key status` says, each date by itself; drills are in `_backup`."""
     for due in dues(desk, at):
+        if due.what == "drill":
+            continue
         text = f"{due.text}: {due.when.seconds}, {due.days} days left"
         yield Finding(due.what, "attention" if due.warned else "ok", text, due.hint * due.warned)

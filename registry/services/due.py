@@ -7,6 +7,7 @@ from registry.errors import KeyUnavailableError
 from registry.protocol.instant import Instant
 from registry.services.desk import Desk
 from registry.services.rotation import calendar
+from registry.services.shares import last_drills
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +51,25 @@ def dues(desk: Desk, at: Instant) -> Iterator[Due]:
         body.expires_at,
         "every step of a rotation renews it; `pith rotation plan` shows when",
     )
+    for backup in last_drills(desk):
+        when = backup.due(desk.config.drill_every)
+        yield Due(
+            "drill",
+            f"shares of {backup.key_id}: {backup.told}",
+            when or at,
+            0 if when is None else _days(when, at),
+            when is None or _is_near(desk, when, at),
+            f"`pith shares {'make' if backup.set_id is None else 'drill'} {backup.key_id}`",
+        )
+
+
+def _days(when: Instant, at: Instant) -> int:
+    return (when.micros - at.micros) // 86_400_000_000
+
+
+def _is_near(desk: Desk, when: Instant, at: Instant) -> bool:
+    return any(at.plus(seconds=before) >= when for before in desk.config.warn_before)
 
 
 def _due(desk: Desk, at: Instant, what: str, text: str, when: Instant, hint: str) -> Due:
-    days = (when.micros - at.micros) // 86_400_000_000
-    warned = any(at.plus(seconds=before) >= when for before in desk.config.warn_before)
-    return Due(what, text, when, days, warned, hint)
+    return Due(what, text, when, _days(when, at), _is_near(desk, when, at), hint)

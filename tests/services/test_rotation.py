@@ -14,6 +14,8 @@ from registry.services.rotation import STEPS, StepName, calendar, next_step, tak
 from registry.services.verify import examine
 from registry.signing.memory import MemoryKeyStore
 from registry.signing.seed_store import SeedStore
+from registry.signing.signer import public_key_of
+from registry.store.rows import KeyRow
 from tests.services.registry import RECORD, REGISTRY, World
 
 DAY = 86_400
@@ -266,3 +268,18 @@ def test_what_is_due_is_said_in_time(world: World, days: int, warned: bool) -> N
     assert found["rotation"].days == -days
     assert found["promise"].when == desk.active_key().rotates_at
     assert found["expiry"].when == desk.keyset().body.expires_at
+
+
+def test_a_recovery_key_that_was_never_drilled_is_due(world: World) -> None:
+    desk = world.desk()
+    world.recovery(desk, "one:")
+    assert "drill" not in {due.what for due in dues(desk, world.clock())}  # gives no seed out
+
+    desk.store.add_key(
+        KeyRow("paper-1", public_key_of(seed(77)), "recovery", "file:/media/stick", world.clock())
+    )
+
+    (due,) = (due for due in dues(desk, world.clock()) if due.what == "drill")
+    assert due.warned
+    assert "paper-1: no shares" in due.text
+    assert due.hint == "`pith shares make paper-1`"
