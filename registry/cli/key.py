@@ -7,6 +7,7 @@ import typer
 from registry.cli import _output
 from registry.cli._boundary import note
 from registry.cli._key_audit import audit
+from registry.cli._key_compromise import compromise
 from registry.cli._key_recovery import enrolled, revoke
 from registry.cli._key_status import status
 from registry.cli._options import AsJson, Home, Yes, confirmed, known_key, open_desk, the_app
@@ -105,7 +106,8 @@ def add(
     where it is.
 
     It signs a test message twice, which is verified and thrown away. The key signs
-    nothing else until a key set lists it as active. Prints its key id.
+    nothing else until a key set lists it: `pith rotation next announce --successor` commits
+    to a registry key, `pith ceremony run` lists a recovery key. Prints its key id.
     """
     from registry.services.keys import add_key, key_status
 
@@ -209,4 +211,7 @@ def move(
 
 app.command(epilog=example("pith key status"))(status)
 app.command(epilog=example("pith key revoke recovery-lab-v3-2026-11 --reason 'card lost'"))(revoke)
+app.command(
+    epilog=example("pith key compromise lab-v1-2026-11 --since 2026-11-01T00:00:00Z --drill")
+)(compromise)
 app.command(epilog=example("pith key audit bundle.json"))(audit)

@@ -112,6 +112,7 @@ key show
 key status
 key move
 key revoke
+key compromise
 key audit
 rotation plan
 rotation next
@@ -310,6 +311,7 @@ PREPARED = {
     "key add": _key_add,
     "event import": _event_import,
     "key move": _key_move,
+    "key compromise": _key_move,
     "key revoke": _key_revoke,
     "party list": _party,
     "reissue plan": _reissue(),
