@@ -16,6 +16,7 @@ from registry.cli.main import example, group
 from registry.errors import UsageError, VerificationError
 from registry.protocol.checks import Report, counted
 from registry.protocol.number import Reference
+from registry.protocol.party_checks import with_parties
 from registry.protocol.trust import Terms
 from registry.services.timestamps import parse_proofs
 from registry.services.verify import examine
@@ -51,6 +52,14 @@ def verify(
             "--evidence",
             metavar="FILE",
             help="Timestamps of this document that came beside it. May be given again.",
+        ),
+    ] = None,
+    signers: Annotated[
+        str | None,
+        typer.Option(
+            "--signers",
+            metavar="FILE",
+            help="The registry's newest signers list: judge third parties' signatures by it.",
         ),
     ] = None,
     expect: Annotated[
@@ -105,6 +114,10 @@ def verify(
         proofs=[proof for path in evidence or () for proof in parse_proofs(read_bytes(path))],
         authorities=authorities_of(tsa, trust.authority),
     )
+    if signers is not None and report.kind != "document":  # which is no kind at all
+        if report.kind != "bundle":
+            raise UsageError("--signers goes with a bundle", code="verify.signers")
+        report = with_parties(report, read_bytes(signers), terms)
     if as_json:
         _output.json_line(report.to_json())
     elif explain:

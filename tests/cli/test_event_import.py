@@ -55,6 +55,13 @@ def file_of(folder: Path, *events: Event | JsonObject) -> Path:
     return file
 
 
+def one_file(folder: Path, event: Event) -> Path:
+    """One event in a file of its own."""
+    file = folder / "one.json"
+    file.write_bytes(event.canonical)
+    return file
+
+
 def shown(pith: Pith, home: Path, place: str = "replication_records") -> list[str]:
     state = pith("state", "show", ARXIV, home=home).fine().object
     return [item["event_id"] for item in state["current"][place]]
@@ -94,6 +101,14 @@ def test_what_is_sent_is_taken_once_and_travels_on(
     assert keys == [None, READER.name, AUTHOR.name]
     pith("verify", bundle, home=open_home).fine()
     pith("key", "audit", bundle, home=open_home).fine()
+    parties = tmp_path / "pith-signers.json"
+    pith("party", "list", "-o", parties, home=open_home).fine()
+    done = pith("verify", bundle, "--signers", parties, home=open_home).fine()
+    assert "trust.parties" in done.lines[-1]
+    pith("verify", one_file(tmp_path, one), "--signers", parties, home=open_home).refused(
+        2, "verify.signers"
+    )
+    pith("verify", bundle, "--signers", bundle, home=open_home).refused(3, "schema.members")
     exported = pith("event", "export", ARXIV, "--signer", READER.name, home=open_home).fine()
     assert [value["event_id"] for value in exported.objects] == ids([one, two])
     pith("event", "export", ARXIV, "--signer", "nobody", home=open_home).refused(5, "event.absent")
