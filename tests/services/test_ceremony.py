@@ -18,7 +18,7 @@ from registry.services.ceremony_plan import Plan, parse_plan
 from registry.services.ceremony_rehearsal import rehearse
 from registry.services.ceremony_screens import Screen
 from registry.services.desk import Desk
-from registry.store.rows import KeyRow
+from registry.store.rows import ActRow, KeyRow
 from registry.store.store import Store
 from tests.protocol.refusals import refused
 from tests.services.registry import World
@@ -187,6 +187,21 @@ def test_a_key_set_that_came_meanwhile_is_not_overwritten(world: World) -> None:
         hold_here(desk, handover, confirm, at=world.clock())
     assert desk.keyset().body.version == 3
     assert [t.body.ceremony.nonce for t in desk.store.transcripts()] == [nonce(1), nonce(3)]
+
+
+def test_a_transcript_that_does_not_follow_is_not_kept(world: World) -> None:
+    desk = ready(world)
+    asked = ask(desk, prepared(world, desk, RENEW, 2), words(world))
+    copy = verify_chain(desk.store.list_keysets())
+    done, _ = hold_offline(desk, asked, copy, words(world), at=world.clock())
+    (session,) = done.sessions
+    first = replace(session, body=replace(session.body, prev_sha256=None))
+    act = ActRow("ceremony", "rec-1", "", world.clock())
+
+    with refused("transcript.moved", ConflictError):
+        desk.store.replace_keyset(done.keyset, old=desk.keyset().body, act=act, transcripts=[first])
+    assert desk.keyset().body.version == 2
+    assert len(desk.store.transcripts()) == 1
 
 
 def test_a_ceremony_that_lasts_past_its_end(world: World) -> None:
