@@ -52,6 +52,7 @@ const actions = {
   signers_chain: async ({ versions, terms }) =>
     pith.verifySignersChain(versions.map(raw), (await termsOf(terms)).pins),
   enrolment: async ({ data }) => pith.verifyEnrolment(raw(data)),
+  evidence: async ({ data, terms }) => pith.verifyEvidence(raw(data), await termsOf(terms)),
   chain: async ({ versions }) => {
     const chain = await pith.verifyChain(versions.map(raw));
     return chain.map(({ keySet, act }) => [keySet.version, act]);
@@ -68,6 +69,7 @@ const actions = {
     return {
       state: text(pith.canonical(await pith.stateOf(merged, aliases))),
       failed: merged.invalid.map(({ identity, failed }) => [identity, failed]),
+      kept: merged.events.map(({ id, signature }) => [id, String(signature.signedAt)]),
     };
   },
 };

@@ -48,6 +48,9 @@ def told(merged: Merged) -> Request:
     return {
         "state": b64(canonical(merged.state(ALIASES))),
         "failed": [[copy.identity, copy.failed] for copy in merged.invalid],
+        "kept": [
+            [event.event_id, str(event.signature.signed_at.micros)] for event in merged.events
+        ],
     }
 
 

@@ -18,6 +18,7 @@ from registry.data import published_records, seed_bundle, shipped_pins
 from registry.errors import PithError
 from registry.protocol.bundle_checks import examine_bundle
 from registry.protocol.canonical import MAX_INTEGER, canonical
+from registry.protocol.equivocation_checks import examine_evidence
 from registry.protocol.instant import Instant
 from registry.protocol.keys import PublicKey
 from registry.protocol.record import Record
@@ -150,6 +151,30 @@ def test_document_vectors(kind: str) -> None:
             assert failed == wanted_failure(wanted, verdict), name
         here = examined(kind, base64.b64decode(request["data"]), terms)
         assert told(answer) == first_told(here), name
+
+
+def test_evidence_vectors() -> None:
+    """Evidence of equivocation: for whoever brings no pin, a key, a key set, another's key."""
+    files = of_kind("equivocation")
+    pins: list[tuple[Pin, ...]] = [(), (REGISTRY.pin,), (REGISTRY.keyset_pin(),)]
+    pins.append((OTHER_REGISTRY.pin,))
+    cases = [(file, world.terms(*some)) for file in files for some in pins]
+    answers = ask(
+        {
+            "action": "evidence",
+            "data": b64(world.vector("equivocation", verdict, name)),
+            "terms": terms_json(terms),
+        }
+        for (verdict, name, _), terms in cases
+    )
+
+    for ((verdict, name, wanted), terms), answer in zip(cases, answers, strict=True):
+        here = examine_evidence(world.vector("equivocation", verdict, name), terms)
+        assert told(answer) == first_told(here), name
+        if not terms.pins:
+            assert first_failure(answer) == wanted_failure(wanted, verdict), name
+            assert answer["subject"] == wanted or verdict == "invalid", name
+    assert {first_failure(answer) for answer in answers} >= {None, ("trust.pin", "trust.pin")}
 
 
 def test_key_set_chain_vectors() -> None:

@@ -16,8 +16,10 @@
  * What a stranger's bytes can cause is a failed check, or a PithError where a function says so;
  * any other exception is a defect, or a platform without Ed25519 (see `missing`).
  *
- * verifyBundle, verifyEvent, verifyReceipt, verifyKeySet, verifySigners    document -> report
- * parsePin, keyPin, verifyChain, followKeySet, verifySignersChain, verifyEnrolment    trust
+ * verifyBundle, verifyEvent, verifyReceipt, verifyKeySet, verifySigners, verifyEvidence
+ *                                                          whole documents -> report
+ * parsePin, keyPin                                         what trust starts from
+ * verifyChain, followKeySet, verifySignersChain, verifyEnrolment    keys over time
  * numberOf, parseRecord, merge, stateOf, bindSigners       parts of the work
  * readJson, canonical, digest, verifySignature             bytes
  */
@@ -2647,4 +2649,192 @@ function checkNextSigners(first, last, offered) {
       throw refuse("changed", `the revocation of key ${was.keyId} was changed`);
     }
   }
+}
+
+// -- 8.3 and 10. Evidence of equivocation (decision 0018) -----------------------------------
+
+const EVIDENCE = ["evidence_type", "evidence_version", "kind", "why", "signer_id",
+  "subject_pith_number", "keys", "under", "objects"];
+const WHY = {
+  event_fork: "one signer signed two events after the same previous event",
+  second_root: "under a key set, one signer began two chains on the same record",
+  key_set_fork: "one registry signed two key sets of one version, and neither is a recovery act "
+    + "that displaces a routine one",
+  signers_fork: "one registry signed two signers lists of one version",
+};
+const isOfEvents = ({ kind }) => kind === "event_fork" || kind === "second_root";
+const noConflict = (told) => new PithError("evidence.conflict", told);
+
+/** A closed evidence document: two objects in the order of their bytes, keys in that of ids. */
+async function parseEvidence(value) {
+  const members = closed(value, EVIDENCE, "$");
+  constants(members, { evidence_type: "pith_evidence", evidence_version: "1.0" }, "$");
+  const kind = oneOf(members.kind, Object.keys(WHY), "$.kind");
+  oneOf(members.why, [WHY[kind]], "$.why");
+  const objects = list(members.objects, "$.objects")
+    .map((item, i) => mapping(item, `$.objects[${i}]`));
+  if (objects.length !== 2 || compareBytes(canonical(objects[0]), canonical(objects[1])) >= 0) {
+    throw new PithError("evidence.objects", "not two objects in the order of their bytes");
+  }
+  const keys = [];
+  for (const [i, item] of list(members.keys, "$.keys").entries()) {
+    keys.push(await parseKeyObject(item, `$.keys[${i}]`));
+  }
+  if (keys.some((key, i) => i > 0 && key.keyId <= keys[i - 1].keyId)) {
+    throw new PithError("evidence.keys", "keys are not sorted by key_id without repeats");
+  }
+  const signerId = partyName(members.signer_id, "$.signer_id");
+  const subject = optional(text)(members.subject_pith_number, "$.subject_pith_number");
+  const under = members.under === null ? null : await parseKeySet(members.under);
+  return { kind, signerId, subject, keys, under, objects, digest: hexOf(await digest(value)) };
+}
+
+/** Each object is signed, and good by itself. */
+async function parseContradicting(evidence) {
+  const { kind, objects, keys, signerId } = evidence;
+  const found = [];
+  for (const value of objects) {
+    if (kind === "signers_fork") {
+      found.push(await parseSigners(value));
+    } else if (kind === "key_set_fork") {
+      found.push(await parseKeySet(value));
+    } else {
+      const { subject } = parseEvent(value, canonical(value));
+      const copy = await examineEvent(value, subject.number, keyBindings(keys, signerId));
+      if (copy.error !== null) throw copy.error;
+      found.push(copy);
+    }
+  }
+  if (kind === "key_set_fork") for (const keySet of found) await checkKeySet(keySet);
+  return found;
+}
+
+/** The keys are those that the two events and their receipts need, and no other. */
+function checkEvidenceKeys({ keys }, copies) {
+  const name = ({ keyId: id, fingerprint }) => `${id} ${fingerprint}`;
+  const needed = new Set(copies.flatMap(({ event, receipt }) =>
+    [name(event.signer), ...(receipt === null ? [] : [name(receipt)])]));
+  if (keys.some((each) => !needed.has(`${each.keyId} ${each.key.fingerprint}`))) {
+    throw new PithError("evidence.keys", "there are keys that no object needs");
+  }
+}
+
+/** The two events contradict each other. Gives the keys that signed them. */
+async function checkEventFork({ kind, signerId, subject, keys, under }, copies) {
+  const [one, two] = copies.map((copy) => copy.event);
+  const isBy = (event) => event.signer.signerId === signerId && event.subject.number === subject;
+  if (!isBy(one) || !isBy(two) || one.signer.signerType !== two.signer.signerType) {
+    throw noConflict("the events are not by one signer about one record");
+  }
+  if (one.id === two.id) throw noConflict("the events are one and the same");
+  if (one.prevEvent !== two.prevEvent) throw noConflict("the events follow different events");
+  const isRoot = kind === "second_root";
+  if ((one.prevEvent === null) !== isRoot) throw noConflict(`this is no ${kind}`);
+  if ((under !== null) !== isRoot) throw noConflict("only a second root stands under a key set");
+  if (under !== null) {
+    await checkKeySet(under);
+    const listed = new Set(under.entries.map((entry) => entry.key?.hex));
+    if (one.signer.signerType === REGISTRY_SIGNER
+        && (under.registry !== signerId || keys.some((each) => !listed.has(each.key.hex)))) {
+      throw noConflict("the key set is not that of the events' keys");
+    }
+  }
+  const byId = new Map(keys.map((each) => [each.keyId, each.key]));
+  return [one, two].map((event) => byId.get(event.signer.keyId));
+}
+
+/** Two versions of one number that differ. */
+function checkSameVersion([one, two]) {
+  if (one.registry !== two.registry || one.version !== two.version) {
+    throw noConflict("they are not of one registry and version");
+  }
+  if (one.digest === two.digest) throw noConflict("they are one and the same");
+}
+
+/** The keys of `listed` that signed a key set. */
+function signingKeys(keySet, listed) {
+  const signed = signersOf(keySet);
+  return listed.entries.filter((entry) => entry.key !== null && signed.has(entry.keyId))
+    .map((entry) => entry.key);
+}
+
+async function checkKeySetFork({ under }, keySets) {
+  const [one, two] = keySets;
+  if (under !== null) await checkKeySet(under);
+  checkSameVersion(keySets);
+  if (under !== null) {
+    const acts = [actBetween(under, one), actBetween(under, two)];
+    if (acts.includes("recovery") && acts.includes("routine")) {
+      throw noConflict("a recovery act displaces the routine act of its version");
+    }
+    return keySets.flatMap((keySet) => signingKeys(keySet, under));
+  }
+  if (one.version !== 1) throw noConflict("the set that both follow is missing");
+  const others = new Set(signingKeys(two, two).map((key) => key.hex));
+  const both = signingKeys(one, one).filter((key) => others.has(key.hex));
+  if (both.length === 0) throw noConflict("no key signed both first sets");
+  return both;
+}
+
+async function checkSignersFork({ under }, lists) {
+  checkSameVersion(lists);
+  if (under === null || under.registry !== lists[0].registry) {
+    throw noConflict("the key set whose keys signed the lists is missing");
+  }
+  await checkKeySet(under);
+  const bindings = pinnedBindings([keySetPin(under, "")], under.registry);
+  const keys = [];
+  for (const signers of lists) {
+    checkSignerEntries(signers);
+    await checkEnrolments(signers);
+    checkFirstSigners(signers);
+    keys.push(await checkSignersSignature(signers, bindings));
+  }
+  return keys;
+}
+
+/** The objects contradict each other. Gives the keys that are accused. */
+async function checkConflict(evidence, objects) {
+  if (isOfEvents(evidence)) return checkEventFork(evidence, objects);
+  const check = evidence.kind === "key_set_fork" ? checkKeySetFork : checkSignersFork;
+  const accused = await check(evidence, objects);
+  if (objects[0].registry !== evidence.signerId || evidence.subject !== null) {
+    throw noConflict("the objects are not of whom the evidence names");
+  }
+  return accused;
+}
+
+/** The verifier's pins say whose keys are accused; a second root wants a pinned key set. */
+function checkAccused({ kind, signerId, under }, accused, pins) {
+  const mine = speaking(pins, signerId);
+  const leads = (pin, key) => pin.kind === "key" ? pin.key.hex === key.hex
+    : pin.keySet.entries.some((entry) => entry.key?.hex === key.hex);
+  const isKnown = accused.every((key) => mine.some((pin) => leads(pin, key)));
+  const isUnder = kind !== "second_root"
+    || pins.some((pin) => pin.kind === "key set" && pin.registry === under.registry);
+  if (!isKnown || !isUnder) throw new PithError("trust.pin", "no pin says whose keys these are");
+  return mine.map((pin) => pin.origin).join("; ");
+}
+
+/** Checks evidence of equivocation (Uint8Array), which needs nothing beside itself; whose keys
+ * they are is asked only where `terms` bring pins. Report as of `verifyBundle`. */
+export async function verifyEvidence(bytes, terms) {
+  const found = { terms: takeTerms(terms) };
+  const checks = await runSteps([
+    ["json", [], () => { found.value = readJson(bytes, { limits: LARGE }); }],
+    ["evidence.schema", ["json"], async () => {
+      found.evidence = await parseEvidence(found.value);
+    }],
+    ["evidence.objects", ["evidence.schema"], async () => {
+      found.objects = await parseContradicting(found.evidence);
+    }],
+    ["evidence.keys", ["evidence.objects"], () =>
+      checkEvidenceKeys(found.evidence, isOfEvents(found.evidence) ? found.objects : [])],
+    ["evidence.conflict", ["evidence.objects"], async () => {
+      found.accused = await checkConflict(found.evidence, found.objects);
+    }],
+    ...(found.terms.pins.length === 0 ? [] : [["trust.pin", ["evidence.conflict"],
+      () => checkAccused(found.evidence, found.accused, found.terms.pins)]]),
+  ]);
+  return reportOf("evidence", found.evidence?.digest ?? "", found.evidence?.signerId ?? "", checks);
 }
