@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any, Final
 
 import pytest
@@ -10,7 +11,7 @@ from registry.protocol.event import Event
 from registry.protocol.event_checks import examine_event
 from registry.protocol.signers import Enrolment, SignerEntry
 from tests.cli.conftest import Pith
-from tests.cli.lab import ABSTRACT, REGISTRY, TITLE, record, rows
+from tests.cli.lab import ABSTRACT, REGISTRY, TITLE, record, rows, start
 from tests.payloads import SHA256, SOME_EVENT
 
 NUMBER: Final = record().number
@@ -170,6 +171,22 @@ def test_a_snapshot_from_its_parts(pith: Pith, stocked: Path, tmp_path: Path) ->
         file.write_text(json.dumps(parts | change))
         done = pith("event", "add", "graph-snapshot", ARXIV, "--from", file, home=stocked)
         done.refused(code, rule)
+
+
+def test_processes_that_append_at_once_do_not_fork_our_chain(pith: Pith, stocked: Path) -> None:
+    names = ["citation", "replication", "correction", "mirror-hint", "author-attestation"]
+    started = [
+        start("event", "add", name, ARXIV, *TYPED[name], home=stocked, stderr=PIPE, stdout=PIPE)
+        for name in names
+    ]
+    ended = [process.communicate(timeout=60) for process in started]
+
+    assert [process.returncode for process in started] == [0] * len(names), ended
+    listed = pith("event", "list", ARXIV, "--json", home=stocked).fine().objects
+    ids = [event["event_id"] for event in listed]
+    assert [event["prev_event"] for event in listed] == [None, *ids[:-1]]
+    assert {out.decode().strip() for out, _ in ended} < set(ids)
+    assert pith("state", "show", ARXIV, home=stocked).object["equivocation_count"] == 0
 
 
 # -- people who are not the registry -------------------------------------------
