@@ -10,14 +10,18 @@ from registry.errors import ConflictError, MalformedError, PithError, Verificati
 from registry.protocol.bundle import Bundle
 from registry.protocol.equivocation import Contradiction
 from registry.protocol.instant import Instant
+from registry.protocol.keyset_chain import verify_chain
 from registry.protocol.trust import KeySetPin, parse_pin
 from registry.services.audit import audit
 from registry.services.bundle import build_state
 from registry.services.desk import Desk
 from registry.services.find import find_record, merged
 from registry.services.importing import merge_bundles
+from registry.services.keys import add_key, key_status
 from registry.services.mint import mint
+from registry.services.restore import restore_home
 from registry.services.shares import last_drills
+from registry.signing.memory import MemoryKeyStore
 from tests import world as made
 from tests.cli.lab import record
 from tests.services.exchange import (
@@ -124,6 +128,23 @@ def test_the_clock_of_a_rebuilt_home_starts_after_what_it_took(
     taken(anew, late)
 
     assert refused("clock.backwards", lambda: anew.signer(T1))
+
+
+def test_a_listed_key_is_brought_back_and_no_other_under_its_id(
+    world: World, desk: Desk, tmp_path: Path
+) -> None:
+    anew = replace(world, home=tmp_path / "anew")
+    restore_home(anew.home, anew.config, verify_chain(desk.store.list_keysets()), at=START)
+    again, key_id = anew.desk(), desk.active_key().key_id
+    imposter = MemoryKeyStore(REGISTRY)
+    imposter.put(key_id, bytes(range(100, 132)))
+
+    refused(
+        "key.exists",
+        lambda: add_key(again, imposter, key_id=key_id, usage="registry", at=START),
+    )
+    row = add_key(again, world.keys, key_id=key_id, usage="recovery", at=START)
+    assert (row.usage, key_status(again, row)) == ("registry", "active")
 
 
 def test_a_second_bundle_brings_only_what_is_new(world: World, desk: Desk, tmp_path: Path) -> None:
