@@ -1,6 +1,7 @@
 """Import: taken once, refused by name, or kept apart, and never merged silently."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
