@@ -311,6 +311,8 @@ def compromised(since: Instant) -> KeySet:
     return signed(body_after(REVOKED, held), R[:2])
 
 
+ANNOUNCED_C: Final = signed(body_after(ONE, registry_key(C, "announced")), [*R[:2], C])
+"""A recovery act may announce a key that nobody is committed to."""
 ORDERS: Final[dict[str, tuple[list[KeySet], str]]] = {
     "gap": ([ONE, THREE], "keyset.version"),
     "reversed": ([TWO, ONE], "keyset.rollback"),
@@ -325,6 +327,16 @@ ORDERS: Final[dict[str, tuple[list[KeySet], str]]] = {
     "compromised-since-moved-later": (
         [ONE, REVOKED, compromised(LATER.plus(seconds=1))],
         "keyset.changed",
+    ),
+    "uncommitted-announced-and-then-made-active": (
+        [
+            ONE,
+            ANNOUNCED_C,
+            signed(
+                body_after(ANNOUNCED_C, replace(OLD_A, status="retiring"), registry_key(C)), [A, C]
+            ),
+        ],
+        "keyset.routine",
     ),
     "displaced-by-a-rescue": ([ONE, TWO, THREE, RESCUE, TWO], "keyset.rollback"),
 }
