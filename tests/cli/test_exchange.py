@@ -8,7 +8,7 @@ import pytest
 from registry import data
 from registry.protocol.canonical import canonical
 from registry.protocol.event import Event
-from registry.services.importing import RESTORED
+from registry.services.importing import MADE_ANEW
 from tests import world
 from tests.cli.conftest import Pith
 from tests.cli.lab import ABSTRACT, TITLE, copied
@@ -298,7 +298,7 @@ def test_a_home_is_made_anew_only_where_there_is_none(
     pith(*asked, home=tmp_path / "new").fine()
     pith("key", "audit", home=tmp_path / "new").fine()
     acts = pith("key", "audit", "--json", home=tmp_path / "new").object["acts"]
-    assert [act["act"] for act in acts] == [RESTORED]
+    assert [act["act"] for act in acts] == [MADE_ANEW]
 
 
 def test_an_interrupted_restore_is_finished_by_the_next(
