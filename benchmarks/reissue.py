@@ -18,6 +18,7 @@ from threading import Event, Thread
 
 from nacl.signing import SigningKey
 
+from benchmarks.measure import CORES, Figure
 from registry.app import now
 from registry.services.reissue_plan import plan_reissue
 from registry.services.reissue_run import open_job, run
@@ -137,6 +138,19 @@ def reissue(count: int, say: Callable[[str], None] = lambda _: None) -> Reissue:
         size = sum(path.stat().st_size for path in world.home.iterdir() if path.is_file())
         say(f"disk {size / 2**20:,.0f} MiB")
         return Reissue(planned - started, ran - planned, switched - ran, seconds, peaks)
+
+
+def against_bare(count: int = 50_000) -> Figure:
+    """The run of one reissue, durable, against as many bare signatures on all cores."""
+    found = reissue(count)
+    return Figure(
+        f"`pith reissue run` of {count:,} receipts, two signatures each, durable, {CORES} cores",
+        "as many bare signatures, each made twice and compared, all cores",
+        f"{count / found.run:,.0f}/s",
+        f"{count / found.bare:,.0f}/s",
+        f"{found.bare / found.run:.2f}",
+        "≥ 0.4",
+    )
 
 
 def main() -> None:

@@ -289,3 +289,35 @@ def test_the_seed_is_in_no_pipe(many: Path, tmp_path: Path) -> None:
     assert len({line.split()[0] for line in written.splitlines()}) > 2, "no worker wrote anything"
     for form, expected in ((b"record_created", True), (seed, False), (seed.hex().encode(), False)):
         assert ("".join(f"\\x{byte:02x}" for byte in form) in written) == expected, form
+
+
+def peak(home: Path, *arguments: object) -> int:
+    """The largest memory of a command and its workers, in KiB."""
+    running = start(
+        "reissue", *arguments, home=home, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    _, status, usage = os.wait4(running.pid, 0)
+    running.returncode = os.waitstatus_to_exitcode(status)
+    assert running.returncode == 0
+    return usage.ru_maxrss
+
+
+def test_memory_does_not_grow_with_the_job(empty_home: Path, tmp_path: Path) -> None:
+    home = copied(empty_home, tmp_path / "large")
+    desk = App(home).open()
+    fill(desk, 3 * 8_200, at=now())
+    old, _ = rotate(desk, now)
+    desk.store.close()
+    planning = start(
+        *("reissue", "plan", "--old", old, "--reason", "rotation"),
+        home=home,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    assert planning.wait(timeout=300) == 0
+
+    small = peak(home, "run", digest_of(home), "--limit", 8_200)
+    large = peak(home, "resume")
+
+    assert staged(home) == 3 * 8_200
+    assert large < 1.25 * small, (small, large)
