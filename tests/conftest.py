@@ -1,6 +1,7 @@
 """What all tests share: the list of missing parts at the end of a run."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,19 @@ from tests import parts
 def _vectors_dir() -> Path:
     """The folder of shared vectors, or a skip where there is none."""
     return parts.vectors_dir()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Tell the process that runs the others which parts were missing here."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["missing"] = sorted(parts.MISSING)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Gather what each process of a parallel run missed."""
+    parts.MISSING.update(getattr(node, "workeroutput", {}).get("missing", ()))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
