@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from registry.config import Config
     from registry.protocol.keyset_chain import Chain
     from registry.protocol.signers_chain import SignersChain
+    from registry.services.initialise import Made
 
 app = group("Make a registry.")
 DEFAULT_PASSPHRASE = "prompt:"  # noqa: S105 - where it comes from
@@ -139,6 +140,10 @@ def init(
         successor_store=app_.key_store(successor_signer, config) if successor_signer else None,
         at=now(),
     )
+    _tell(made, app_, config, as_json=as_json)
+
+
+def _tell(made: "Made", app_: "App", config: "Config", *, as_json: bool) -> None:
     row, digest = made.key, made.keyset.body.digest.hex()
     note(f"made the registry {config.registry_id} in {app_.home}")
     note(f"key {row.key_id} ({row.public_key.fingerprint}) is in {row.uri}")

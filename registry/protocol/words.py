@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from registry.errors import MalformedError, shown
+from registry.errors import MalformedError
 
 _LIST: Final = """
 acorn album alley amber anchor angle apron arctic arena aspen atlas autumn avenue badger bakery
@@ -32,7 +32,6 @@ and in three letters at least."""
 
 DIGEST_LENGTH: Final = 32
 A_LINE: Final = 4
-_BYTES: Final = {word: value for value, word in enumerate(WORDS)}
 
 
 def word_lines(digest: bytes) -> tuple[str, ...]:
@@ -46,19 +45,3 @@ def word_lines(digest: bytes) -> tuple[str, ...]:
         )
     words = [WORDS[byte] for byte in digest]
     return tuple(" ".join(words[i : i + A_LINE]) for i in range(0, DIGEST_LENGTH, A_LINE))
-
-
-def parse_words(text: str) -> bytes:
-    """The digest that `word_lines`, joined by newlines, stands for; no other spelling.
-
-    Raises MalformedError ``words.unknown`` for a word of no byte, ``words.length`` for
-    another number of words, ``words.form`` for other spaces or lines.
-    """
-    words = text.split()
-    unknown = next((word for word in words if word not in _BYTES), None)
-    if unknown is not None:
-        raise MalformedError(f"{shown(unknown, 40)} is none of the words", code="words.unknown")
-    digest = bytes(_BYTES[word] for word in words)
-    if "\n".join(word_lines(digest)) != text:
-        raise MalformedError("the words do not stand in eight lines of four", code="words.form")
-    return digest

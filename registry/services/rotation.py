@@ -18,7 +18,6 @@ from registry.signing.signer import KeyStore
 from registry.store.rows import KeyRow
 
 StepName: TypeAlias = Literal["renew", "announce", "activate", "retire"]
-STEPS: tuple[StepName, ...] = ("renew", "announce", "activate", "retire")
 _TEXTS = {
     "renew": "sign the same key set for another 400 days",
     "announce": "list the successor, so that verifiers know it before it signs, and commit it to "

@@ -21,9 +21,7 @@ WITHOUT: Final = {
         "pin.fingerprint",
         "pin.form",
         "text.surrogate",
-        "words.form",
         "words.length",
-        "words.unknown",
     },
     "shown by its own check before it can be asked": {"receipt.key"},
     "of acts at the registry, on nothing that is published": {
