@@ -124,20 +124,29 @@ def reissue(count: int, say: Callable[[str], None] = lambda _: None) -> Reissue:
             job = plan_reissue(desk, old, "a benchmark", at=now())
             planned = time.perf_counter()
             say(f"plan {planned - started:.1f} s, {peaks.main:.0f} MiB")
+            seconds = bare(count)
+            started_run = time.perf_counter()
             signer = desk.signer(now())
             signed = sum(map(len, run(desk, signer, job, clock=now)))
             ran = time.perf_counter()
-            say(f"run {ran - planned:.1f} s, {peaks.main:.0f} MiB")
+            say(f"run {ran - started_run:.1f} s, {peaks.main:.0f} MiB")
+            seconds += bare(count)
+            say(f"{2 * count:,} bare signatures, half before and half after, {seconds:.1f} s")
+            started_switch = time.perf_counter()
             switch(desk, signer, open_job(desk), clock=now)
             switched = time.perf_counter()
-            say(f"switch {switched - ran:.1f} s, {peaks.main:.0f} MiB")
+            say(f"switch {switched - started_switch:.1f} s, {peaks.main:.0f} MiB")
         if signed != count:
             raise SystemExit(f"{signed} signed of {count}")
-        seconds = bare(2 * count)
-        say(f"{2 * count:,} bare signatures {seconds:.1f} s")
         size = sum(path.stat().st_size for path in world.home.iterdir() if path.is_file())
         say(f"disk {size / 2**20:,.0f} MiB")
-        return Reissue(planned - started, ran - planned, switched - ran, seconds, peaks)
+        return Reissue(
+            plan=planned - started,
+            run=ran - started_run,
+            switch=switched - started_switch,
+            bare=seconds,
+            peaks=peaks,
+        )
 
 
 def against_bare(count: int = 50_000) -> Figure:
