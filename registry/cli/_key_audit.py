@@ -1,18 +1,19 @@
 """pith key audit."""
 
-from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from registry.cli import _output
-from registry.cli._boundary import EXIT_CONFLICT, note
+from registry.cli._boundary import EXIT_CONFLICT, complain, exit_code, note
 from registry.cli._input import read_bytes
 from registry.cli._options import AsJson, Home, open_desk
-from registry.errors import printable, shown
+from registry.errors import shown
+from registry.protocol.checks import counted
 
 if TYPE_CHECKING:
-    from registry.services.audit import Audit
+    from registry.services.audit import Audit, Sighting
 
 
 def audit(
@@ -20,57 +21,69 @@ def audit(
     files: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[FILE...]", help="Bundles or events of this registry that were seen outside."
+            metavar="[FILE...]",
+            help="What was seen outside: bundles, events, receipts, key sets, signers lists, "
+            "transcripts, requests and responses of ceremonies, evidence; or several, one a line.",
         ),
+    ] = None,
+    page: Annotated[
+        Path | None,
+        typer.Option("--html", metavar="FILE", help="Write all of it as one page, to be printed."),
     ] = None,
     as_json: AsJson = False,
     home: Home = None,
 ) -> int:
     """Compare the journal of signatures with the store, and with documents seen outside.
 
-    Prints how many signatures each key made, by month and kind, and every act on a
-    key. A signature seen outside that verifies under a key of ours and has no line in the
-    journal was not made here: that is the alarm for a stolen key. Exits 6 when
-    anything does not agree.
+    Prints how many signatures each key made, by month and kind; every version of the key
+    set and the act that made it; every act on a key, drill, ceremony and approval; and what
+    imports kept apart that our keys signed. A signature seen outside that verifies under a
+    key of ours and has no line in the journal was not made here: that is the alarm for a
+    stolen key. Exits 6 when anything does not agree.
     """
+    from registry.cli._audit_view import audit_html, audit_json, audit_lines
     from registry.services.audit import audit
 
     desk = open_desk(context, home)
-    outside = [(path, read_bytes(path)) for path in files or []]
-    found = audit(desk, outside, at=desk.clock())
+    at = desk.clock()
+    found = audit(desk, [(path, read_bytes(path)) for path in files or []])
+    _tell(found)
+    if files:
+        note(f"{counted(found.seen, 'signature')} of our keys in what was given")
+    if page is not None:
+        _output.document(audit_html(found, registry=desk.registry, at=at).encode(), page)
     if as_json:
-        _output.json_line(
-            {
-                "ok": found.ok,
-                "signatures": [
-                    {"key_id": key_id, "month": month, "kind": kind, "count": count}
-                    for (key_id, month, kind), count in found.counts.items()
-                ],
-                "acts": [
-                    {"act": a.act, "key_id": a.key_id, "reason": a.reason, "at": a.at.seconds}
-                    for a in found.acts
-                ],
-                "unjournaled": [{"kind": k, "digest": d} for k, d in found.unjournaled],
-                "undocumented": [{"kind": k, "digest": d} for k, d in found.undocumented],
-                "unknown": [unknown.to_json() for unknown in found.unknown],
-            }
-        )
-    else:
-        _output.lines(_told(found))
-    for unknown in found.unknown:
-        note(
-            f"ALARM: the {unknown.what} in {shown(unknown.where)} is signed by {unknown.key_id}, "
-            "and the journal does not know it [audit.unknown]"
-        )
+        _output.json_line(audit_json(found))
+    elif page is None or str(page) != "-":
+        _output.lines(audit_lines(found))
+    if not found.ok:
+        return EXIT_CONFLICT
+    return exit_code(found.refused[0][1]) if found.refused else 0
+
+
+def _tell(found: "Audit") -> None:
+    """The alarms and disagreements, on stderr: nothing that is printed later can hide them."""
+    for each in found.unknown:
+        note(_alarm(each))
     if found.unknown:
         note("hint: treat the key as stolen: keys/README.md, The day after a theft")
+    if found.unknown and found.restored:
+        note(
+            "hint: this home was made anew: what was published before, and is not imported yet, "
+            "is not in its journal either; `pith bundle import` it first"
+        )
     for kind, digest in (*found.unjournaled, *found.undocumented):
         note(f"journal and store do not agree about the {kind} {digest} [audit.journal]")
-    return 0 if found.ok else EXIT_CONFLICT
+    for where, error in found.refused:
+        complain(error, f"{shown(where)}: ")
 
 
-def _told(found: "Audit") -> Iterator[str]:
-    for (key_id, month, kind), count in found.counts.items():
-        yield f"{key_id}  {month}  {kind}  {count}"
-    for act in found.acts:
-        yield f"{act.key_id}  {act.at.seconds}  {act.act}: {printable(act.reason)}"
+def _alarm(each: "Sighting") -> str:
+    what, where = each.claim.what, shown(each.where)
+    text = f"ALARM: the {what} in {where} is signed by {each.key_id}, and the journal does not"
+    if each.claim.kind == "keyset":
+        return (
+            f"{text} know it: the gravest there is, for whoever made it says which keys verifiers "
+            "are to trust [audit.unknown_keyset]"
+        )
+    return f"{text} know it [audit.unknown]"

@@ -209,8 +209,8 @@ def _unknown_lines(desk: Desk, offer: Offer, new: Sequence[Event]) -> list[Signa
     unknown = [
         (what, line)
         for what, line in own_lines(desk.registry, new, [bundle for bundle, _ in offer.bundles])
-        if not desk.store.has_signature(line.kind, line.digest)
-        and not desk.store.has_restored(line.kind, line.digest)
+        if not desk.store.has_signature(line.kind, line.digest, line.key_id)
+        and not desk.store.has_restored(line.kind, line.digest, line.key_id)
     ]
     anew = restored_at(desk)
     for what, line in unknown:

@@ -195,7 +195,7 @@ def _still_planned(desk: Desk, job: Job, item: Unsigned) -> bool:
         for event in merged(desk, number).current
         if event.body.event_type == RECORD_CREATED
         and event.body.signer.signer_id == desk.registry
-        and desk.store.has_signature("event", bytes.fromhex(event.sha256))
+        and desk.store.has_signature("event", bytes.fromhex(event.sha256), event.signature.key_id)
     }
     if current == {old.removeprefix("sha256:") for old in _ids(item.old)}:
         return True

@@ -52,6 +52,14 @@ class Ceremonies(Journal):
         row = self._first(sql.CEREMONY, {"nonce": nonce})
         return None if row is None else bytes(row[0])
 
+    def has_proposed(self, digest: bytes) -> bool:
+        """Whether a key set of this digest was asked for, or signed for, in a ceremony here."""
+        return self._first(sql.PROPOSED, {"to_sha256": digest}) is not None
+
+    def has_keyset(self, digest: bytes) -> bool:
+        """Whether a version of the key set here has this digest."""
+        return self._first(sql.HAS_KEYSET, {"sha256": digest}) is not None
+
     def transcripts(self) -> list[Transcript]:
         """Every transcript, the oldest first."""
         return [held(Transcript.parse, body) for (body,) in self._rows(sql.TRANSCRIPTS, {})]

@@ -59,13 +59,23 @@ class Journal(Database):
                 yield SignatureRow(key_id, kind, digest, Instant(at))
             after = rows[-1][0]
 
-    def has_signature(self, kind: str, digest: bytes) -> bool:
-        """Whether the journal has a signature of this kind over these 32 bytes."""
-        return self._first(sql.SIGNATURE, {"kind": kind, "digest": digest}) is not None
+    def has_signature(self, kind: str, digest: bytes, key_id: str) -> bool:
+        """Whether the journal has a signature of this kind by a key over these 32 bytes."""
+        return self._first(sql.SIGNATURE, _line(kind, digest, key_id)) is not None
 
-    def has_restored(self, kind: str, digest: bytes) -> bool:
-        """Whether a signature over these 32 bytes came in when the home was made anew."""
-        return self._first(sql.RESTORED, {"kind": kind, "digest": digest}) is not None
+    def has_restored(self, kind: str, digest: bytes, key_id: str) -> bool:
+        """Whether a signature by a key over these 32 bytes came in when the home was made
+        anew."""
+        return self._first(sql.RESTORED, _line(kind, digest, key_id)) is not None
+
+    def restored(self) -> Iterator[SignatureRow]:
+        """Every signature from before this home was made anew, read a page at a time."""
+        rows = self._rows(sql.RESTORED_AFTER, _line("", b"", "") | {"count": PAGE})
+        while rows:
+            for kind, digest, key_id, at in rows:
+                yield SignatureRow(key_id, kind, digest, Instant(at))
+            kind, digest, key_id, _ = rows[-1]
+            rows = self._rows(sql.RESTORED_AFTER, _line(kind, digest, key_id) | {"count": PAGE})
 
     def unjournaled(self) -> list[tuple[str, str]]:
         """Stored documents without a line in the journal, as (kind, digest in hex)."""
@@ -74,6 +84,10 @@ class Journal(Database):
     def undocumented(self) -> list[tuple[str, str]]:
         """Lines of the journal without their document, as (kind, digest in hex)."""
         return [(kind, digest.hex()) for kind, digest in self._rows(sql.UNDOCUMENTED, {})]
+
+
+def _line(kind: str, digest: bytes, key_id: str) -> dict[str, str | bytes | int]:
+    return {"kind": kind, "digest": digest, "key_id": key_id}
 
 
 def signature_values(line: SignatureRow) -> dict[str, str | bytes | int]:

@@ -101,6 +101,8 @@ ADD_CEREMONY: Final = (
     "INSERT INTO ceremonies (nonce, asked_sha256, to_sha256, at) "
     "VALUES (:nonce, :asked_sha256, :to_sha256, :at) ON CONFLICT DO NOTHING RETURNING nonce"
 )
+PROPOSED: Final = "SELECT at FROM ceremonies WHERE to_sha256 = :to_sha256 LIMIT 1"
+HAS_KEYSET: Final = "SELECT version FROM keysets WHERE sha256 = :sha256"
 CEREMONY: Final = "SELECT asked_sha256 FROM ceremonies WHERE nonce = :nonce"
 # The transcript before is compared inside the INSERT, none being no bytes.
 ADD_TRANSCRIPT: Final = (
@@ -138,7 +140,9 @@ SIGNATURES: Final = (
     "SELECT seq, key_id, kind, digest, at FROM signatures WHERE seq > :after "
     "ORDER BY seq LIMIT :count"
 )
-SIGNATURE: Final = "SELECT at FROM signatures WHERE kind = :kind AND digest = :digest LIMIT 1"
+SIGNATURE: Final = (
+    "SELECT at FROM signatures WHERE kind = :kind AND digest = :digest AND key_id = :key_id"
+)
 
 # Every stored document that was signed here, as (kind, what was signed).
 _DOCUMENTS: Final = (
@@ -197,7 +201,13 @@ ADD_RESTORED: Final = (
     "INSERT INTO restored (kind, digest, key_id, at) VALUES (:kind, :digest, :key_id, :at) "
     "ON CONFLICT DO NOTHING"
 )
-RESTORED: Final = "SELECT at FROM restored WHERE kind = :kind AND digest = :digest LIMIT 1"
+RESTORED: Final = (
+    "SELECT at FROM restored WHERE kind = :kind AND digest = :digest AND key_id = :key_id"
+)
+RESTORED_AFTER: Final = (
+    "SELECT kind, digest, key_id, at FROM restored WHERE (kind, digest, key_id) > "
+    "(:kind, :digest, :key_id) ORDER BY kind, digest, key_id LIMIT :count"
+)
 
 ADD_FOREIGN_EVENT: Final = (
     "INSERT INTO foreign_events (registry, event_id, subject, body) "

@@ -6,7 +6,7 @@ import apsw
 import pytest
 
 from tests.cli.conftest import Pith
-from tests.cli.lab import copied
+from tests.cli.lab import copied, record
 
 PAPER = "arxiv:2401.00001"
 
@@ -44,8 +44,9 @@ def test_an_honest_registry_agrees_with_itself_and_its_bundles(
         "receipt": 3,
     }
     assert found["acts"] == found["unknown"] == found["unjournaled"] == []
-    assert done.err == ""
-    assert len(pith("key", "audit", home=stocked).fine().lines) == 4
+    assert done.errors == ["pith: 4 signatures of our keys in what was given"]
+    lines = pith("key", "audit", home=stocked).fine().lines
+    assert [line.split()[0] for line in lines] == ["signature"] * 4 + ["version"]
 
 
 def test_a_bundle_signed_elsewhere_with_our_key_is_the_alarm(
@@ -80,6 +81,72 @@ def test_a_document_that_does_not_verify_is_no_alarm(
 
     assert done.code in (3, 4)
     assert "ALARM" not in done.err
+
+
+def test_a_key_set_signed_elsewhere_is_the_gravest_alarm(
+    pith: Pith, stocked: Path, stolen: Path, tmp_path: Path
+) -> None:
+    done = pith("key", "create", "--usage", "recovery", "--yes", home=stolen)
+    assert done.code == 0, done.err
+    forged = tmp_path / "keys.json"
+    forged.write_bytes(pith("keyset", "show", home=stolen).fine().out)
+
+    done = pith("key", "audit", forged, home=stocked).refused(6, "audit.unknown_keyset")
+    assert "the gravest there is" in done.err
+    (found,) = pith("key", "audit", "--json", forged, home=stocked).object["unknown"]
+    assert (found["kind"], found["grade"]) == ("keyset", "gravest")
+
+
+def test_an_alarm_is_not_hidden_by_a_file_that_says_nothing(
+    pith: Pith, stocked: Path, stolen: Path, tmp_path: Path, record_file: Path
+) -> None:
+    forged = built(pith, stolen, tmp_path / "forged.json")
+    done = pith("key", "audit", record_file, forged, home=stocked)
+
+    assert done.code == 6
+    assert "[audit.unknown]" in done.err
+    assert "[document.kind]" in done.err
+    pith("key", "audit", record_file, home=stocked).refused(3, "document.kind")
+
+
+def test_a_receipt_needs_no_record(pith: Pith, stocked: Path, stolen: Path, tmp_path: Path) -> None:
+    good, bad = tmp_path / "good.json", tmp_path / "bad.json"
+    pith("receipt", "export", PAPER, "-o", good, home=stocked).fine()
+    other = tmp_path / "other.json"
+    other.write_bytes(record(7).canonical)
+    pith("mint", other, home=stolen).fine()
+    pith("receipt", "export", "arxiv:2401.00007", "-o", bad, home=stolen).fine()
+
+    done = pith("key", "audit", good, home=stocked).fine()
+    assert done.errors == ["pith: 1 signature of our keys in what was given"]
+    pith("key", "audit", good, bad, home=stocked).refused(6, "audit.unknown")
+
+
+def test_the_page_is_whole_and_everything_in_it_is_escaped(
+    pith: Pith, stocked: Path, stolen: Path, tmp_path: Path
+) -> None:
+    spoil(
+        stocked,
+        "INSERT INTO acts (act, key_id, reason, at) "
+        "VALUES ('drill <script>alert(1)</script>', 'k&1', char(27) || '[31m\"x', 0)",
+    )
+    forged = built(pith, stolen, tmp_path / "<b>forged.json")
+    page = tmp_path / "audit.html"
+    done = pith("key", "audit", forged, "--html", page, home=stocked)
+
+    assert done.code == 6
+    text = page.read_text()
+    assert text.startswith("<!doctype html>")
+    assert text.endswith("</html>\n")
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
+    assert "&lt;b&gt;forged.json" in text
+    for raw in ("<script", "<b>", "\x1b", "k&1", "http:", "https:", "src="):
+        assert raw not in text, raw
+    assert pith("key", "audit", "--html", "-", home=stocked).fine().out.startswith(b"<!doctype")
+    pith("key", "audit", "--html", tmp_path / "no" / "a.html", home=stocked).refused(
+        8, "output.write"
+    )
+    assert sorted(path.suffix for path in tmp_path.glob("*.html*")) == [".html"]
 
 
 @pytest.mark.parametrize("kind", ["event", "receipt", "keyset"])

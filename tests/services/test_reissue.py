@@ -96,7 +96,7 @@ def test_a_reissue_from_plan_to_switch(world: World, desk: Desk) -> None:
         examine_bundle(bundle.to_bytes(), terms).require()
     assert open_job(desk).state == "switched"
     assert desk.store.count_staged(job.job) == 0
-    assert audit(desk, [], at=desk.clock()).ok
+    assert audit(desk, []).ok
 
 
 def test_the_plan_is_the_same_for_the_same_and_another_for_anything_else(
@@ -150,7 +150,7 @@ def test_limit_resume_and_sample(world: World, desk: Desk) -> None:
     assert last == [every[0], every[-1]]
     assert sample(desk, signer, open_job(desk), every, at=desk.clock()) == COUNT
     assert desk.store._rows("SELECT count(*) FROM bundles", {}) == [(0,)]
-    assert audit(desk, [], at=desk.clock()).ok
+    assert audit(desk, []).ok
 
 
 def test_a_sample_finds_a_staged_event_that_is_spoilt(world: World, desk: Desk) -> None:
@@ -269,7 +269,7 @@ def test_unproven_and_invalid_receipts_want_their_record_derived_again(world: Wo
         PithError,
         lambda: build_bundle(desk, signer, RECORDS[1], at=desk.clock()),
     )
-    assert audit(desk, [], at=desk.clock()).ok
+    assert audit(desk, []).ok
 
 
 def test_what_does_not_verify_any_more_is_left_out_and_named(world: World, desk: Desk) -> None:
@@ -311,7 +311,7 @@ def test_another_active_key_stops_the_job_and_a_new_plan_gives_it_up(
     other = plan_reissue(desk, old, "again", at=world.clock.move(60))
     assert desk.store.count_staged(job.job) == 0
     assert desk.store.find_staged(job.job, staged[0]) is None
-    assert audit(desk, [], at=desk.clock()).ok
+    assert audit(desk, []).ok
     assert len(signed(desk, other)) == COUNT
     switched(desk, open_job(desk))
     assert receipt_of(desk, RECORDS[0]).key_id == newest
@@ -436,7 +436,7 @@ def test_a_staged_event_whose_chain_moved_is_made_again(world: World, desk: Desk
     assert graph.receipt.key_id == signer.key_id
     assert graph.receipt.first_computed_at == START
     assert given_up not in [e.canonical for e in graph.events]
-    assert audit(desk, [], at=desk.clock()).ok
+    assert audit(desk, []).ok
     build_bundle(desk, signer, moved, at=world.clock.move(1))
 
 
