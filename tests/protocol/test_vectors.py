@@ -14,6 +14,7 @@ WITHOUT: Final = {
     "too large for a file": {"json.size", "json.members", "json.values"},
     "typed by people, or given by programs, and in no document": {
         "checks.skipped",
+        "document.kind",
         "instant.form",
         "json.name",
         "json.type",

@@ -230,7 +230,7 @@ class Exchange(RuleBasedStateMachine):
 
     @invariant()
     def only_the_thief_raises_the_alarm(self) -> None:
-        found = audit(self.home, [], at=START)
+        found = audit(self.home, [])
         assert not found.unjournaled
         assert not found.undocumented
         assert bool(found.unknown) == self.alarmed
