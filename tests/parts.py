@@ -64,6 +64,18 @@ def softhsm_module() -> Path | None:
     return next((path for path in found if path.exists()), None)
 
 
+def _systemd_creds() -> bool:
+    """Whether this machine encrypts credentials, and gives them back."""
+    sealed = ("systemd-creds", "encrypt", "--with-key=host", "--name=it", "-", "-")
+    opened = ("systemd-creds", "decrypt", "--name=it", "-", "-")
+    try:
+        made = subprocess.run(sealed, input=b"it", capture_output=True, timeout=10)
+        found = subprocess.run(opened, input=made.stdout, capture_output=True, timeout=10)
+    except OSError:
+        return False
+    return found.stdout == b"it"
+
+
 def _vectors_path() -> Path:
     given = os.environ.get("PITH_VECTORS")
     return Path(given) if given else ROOT.parent / "shared" / "vectors"
@@ -80,6 +92,8 @@ _PROBES: Final[dict[str, Callable[[], bool]]] = {
         shutil.which("ssh-agent") is not None and shutil.which("ssh-add") is not None
     ),
     "softhsm": lambda: shutil.which("softhsm2-util") is not None and softhsm_module() is not None,
+    "pkcs11-tool": _program("pkcs11-tool"),
+    "systemd-creds": _systemd_creds,
     "minisign": _program("minisign"),
     "signify-openbsd": _program("signify-openbsd"),
     "node": _program("node"),

@@ -66,7 +66,7 @@ def _tell(found: "Audit") -> None:
     for each in found.unknown:
         note(_alarm(each))
     if found.unknown:
-        note("hint: treat the key as stolen: keys/README.md, The day after a theft")
+        note("hint: treat the key as stolen: keys/README.md, The compromise day")
     if found.unknown and found.restored:
         note(
             "hint: this home was made anew: what was published before, and is not imported yet, "

@@ -1,7 +1,6 @@
 """pith ceremony, on a terminal, here and across an air gap."""
 
 import json
-import re
 import shutil
 import signal
 from collections.abc import Callable, Sequence
@@ -14,9 +13,8 @@ import pytest
 from registry.app import App, new_seed, now
 from registry.protocol.handover import Handover
 from registry.protocol.keyset import KeySet
-from registry.protocol.transcript import ACTS, Transcript
+from registry.protocol.transcript import Transcript
 from registry.protocol.words import word_lines
-from registry.services.ceremony_plan import parse_plan
 from registry.signing.file_store import FileKeyStore
 from registry.signing.passphrase import Passphrase
 from registry.store.rows import KeyRow
@@ -25,9 +23,9 @@ from tests.cli.conftest import Pith
 from tests.cli.lab import CHEAP, REGISTRY, Done, copied, make_home, process, rows, tree
 from tests.cli.test_help import ON_A_TERMINAL, example_of, help_of
 from tests.cli.words import signal_at, typed, wrong_at
-from tests.parts import ROOT, needs
+from tests.parts import needs
 from tests.protocol.test_keyset_chain import ONE
-from tests.ssh import keygen, line_of, new_key, sign
+from tests.ssh import line_of, new_key, sign
 
 PEOPLE: Final = {"rec-1": "Ada", "rec-2": "Ben", "rec-3": "Cy"}
 
@@ -689,60 +687,3 @@ def test_approvals_are_wanted_from_the_second_ceremony_on(
     assert len(last.approvals) == 2
     assert [key.line for key in last.ceremony.approvers.keys] == lines
     assert last.ceremony.approvers.wanted == 2
-
-
-# -- the handbook --------------------------------------------------------------
-
-
-def handbook() -> str:
-    """The section of keys/README.md about ceremonies."""
-    text = (ROOT / "keys" / "README.md").read_text()
-    return text.split("## The ceremony\n")[1].split("\n## ")[0]
-
-
-def test_the_file_of_the_handbook_is_one(tmp_path: Path) -> None:
-    (example,) = re.findall(r"```toml\n(.*?)```", handbook(), re.DOTALL)
-    found = parse_plan(example)
-
-    assert [key.key_id for key in found.keys] == [*PEOPLE]
-    assert len(found.participants) == 4
-    told = re.findall(r"^\| `([a-z-]+)` \|", handbook(), re.MULTILINE)
-    assert told == list(ACTS)
-
-
-def test_the_lines_of_the_handbook_run_in_their_order(gap: Gap, approvers: list[Path]) -> None:
-    lines = re.findall(r"^    (.*)$", handbook(), re.MULTILINE)
-    here, away = lines[:2], lines[2:]
-    assert len(away) == 8
-    first = gap.folder / "first"
-    first.mkdir()
-    named = [line_of(approvers[0])]
-    home = copied(gap.home, first / "home")
-    for key_id in ("rec-1", "rec-2"):
-        shutil.copy(gap.away[key_id] / "keys" / f"{key_id}.key", home / "keys")
-        with Store(gap.away[key_id] / "registry.db") as store, Store(home / "registry.db") as own:
-            assert own.add_key(next(r for r in store.list_keys() if r.key_id == key_id))
-    plan(first, approvers=named, approvals=1)
-    for line in here:
-        typed(*line.split()[1:], home=home, cwd=first).fine()
-    shutil.copy(home / "registry.db", gap.home / "registry.db")
-    with_only(gap.home, "")
-    plan(gap.folder)
-    shutil.copy(approvers[0], gap.folder / "approver")
-    known = gap.folder / "known-keys.jsonl"
-    known.write_text("".join(json.dumps(each.to_json()) + "\n" for each in chain(gap.home)))
-    homes = iter((gap.away["rec-1"], gap.away["rec-2"]))
-
-    for line in away:
-        words, _, target = line.partition(" > ")
-        at = next(homes) if "--copy" in line else gap.home
-        if words.startswith("pith "):
-            done = typed(*words.split()[1:], home=at, cwd=gap.folder).fine()
-            if target:
-                (gap.folder / target).write_bytes(done.out)
-        else:
-            keygen(*words.split()[1:], cwd=gap.folder)
-
-    assert newest(gap.home).body.version == 4
-    assert len(transcripts(gap.home)[-1].body.approvals) == 1
-    assert KeySet.parse((gap.folder / "pith-keys.json").read_bytes()) == newest(gap.home)

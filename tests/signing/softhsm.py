@@ -17,9 +17,11 @@ LIMIT: Final = 40.0
 
 
 class Token:
-    """A token with one Ed25519 key pair under the id 01, in a folder."""
+    """A token in a folder, with an Ed25519 key pair under each id of *keys*."""
 
-    def __init__(self, folder: Path, label: str = LABEL) -> None:
+    def __init__(
+        self, folder: Path, label: str = LABEL, *, keys: tuple[str, ...] = ("01",)
+    ) -> None:
         needs("softhsm")
         found = softhsm_module()
         assert found is not None
@@ -47,7 +49,8 @@ class Token:
             timeout=LIMIT,
         )
         (self.serial,) = self.drive("serials")[0]["value"]
-        self.drive("make:01")
+        for key in keys:
+            self.drive(f"make:{key}")
 
     def write_pin(self, text: str) -> None:
         """What pin_from leads to."""
