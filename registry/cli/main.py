@@ -34,6 +34,7 @@ COMMANDS: Final = (
     "ceremony",
     "shares",
     "reissue",
+    "ingest",
 )
 
 

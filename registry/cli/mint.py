@@ -1,6 +1,6 @@
 """pith mint."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,8 +12,14 @@ from registry.cli._progress import Progress
 from registry.cli.main import example, group
 from registry.cli.number import described
 from registry.errors import PithError
+from registry.protocol.canonical import JsonObject
 from registry.protocol.instant import Instant
 from registry.protocol.record import Record
+
+if TYPE_CHECKING:
+    from registry.services.desk import Desk
+    from registry.services.mint import Minted
+    from registry.signing.signer import Signer
 
 app = group("Mint records.")
 
@@ -26,6 +32,28 @@ def warn_future(page: list[Record], at: Instant) -> None:
                 f"warning: {record.source.id} was submitted {record.submitted_at.seconds}, which "
                 f"is in the future; its number is {record.number}"
             )
+
+
+def finished_before(desk: "Desk", signer: "Signer", at: Instant) -> int:
+    """Finish what interrupted commands claimed, tell what came of it, and give the exit code of
+    the first that could not be."""
+    from registry.services.mint import finish_interrupted
+
+    code = finished = 0
+    for outcome in finish_interrupted(desk, signer, at=at):
+        if isinstance(outcome, PithError):
+            complain(outcome, "a claim of an interrupted command stays open: ")
+            code = code or exit_code(outcome)
+        else:
+            finished += 1
+    if finished:
+        note(f"finished {finished} that were interrupted")
+    return code
+
+
+def told(item: "Minted") -> JsonObject:
+    """A minted record for ``--json``."""
+    return described(item.record) | {"receipt": item.receipt.to_json(), "new": item.new}
 
 
 @app.command(epilog=example("pith mint records.jsonl --json > receipts.jsonl"))
@@ -46,21 +74,13 @@ def mint(
     whether it is new. A record minted before keeps its number and receipt. A refused
     line is reported with its number and does not stop the rest unless --strict.
     """
-    from registry.services.mint import finish_interrupted, mint
+    from registry.services.mint import mint
 
     desk = open_desk(context, home)
     batch = Batch(files, strict, Record.parse)
     now = desk.clock()
     signer = desk.signer(now, past_rotation)
-    finished = 0
-    for outcome in finish_interrupted(desk, signer, at=now):
-        if isinstance(outcome, PithError):
-            complain(outcome, "a claim of an interrupted command stays open: ")
-            batch.exit = batch.exit or exit_code(outcome)
-        else:
-            finished += 1
-    if finished:
-        note(f"finished {finished} that were interrupted")
+    batch.exit = finished_before(desk, signer, now)
     new = old = 0
     with Progress("minted") as progress:
         for page in batch.pages(desk.config.mint_batch):
@@ -70,10 +90,7 @@ def mint(
             minted = mint(desk, signer, page, at=at)
             if as_json:
                 for item in minted:
-                    _output.json_line(
-                        described(item.record)
-                        | {"receipt": item.receipt.to_json(), "new": item.new}
-                    )
+                    _output.json_line(told(item))
             else:
                 _output.lines([str(item.record.number) for item in minted])
             fresh = sum(item.new for item in minted)

@@ -118,7 +118,7 @@ class Record:
             },
             "schema_version": SCHEMA_VERSION,
         }
-        return cls.from_json(value)
+        return cls._checked(value, plain_canonical)
 
     def to_json(self) -> JsonObject:
         """The record in the member order of published bundles."""

@@ -22,6 +22,7 @@ from registry.protocol.canonical import canonical
 from registry.signing.documents import sign_enrolment
 from tests.cli.lab import REGISTRY, copied, environment, lines_of, process, record
 from tests.cli.terminal import at_terminal
+from tests.ingest.papers import Paper, kaggle
 from tests.parts import ROOT, needs
 from tests.payloads import CITATION
 from tests.services.reissued import rotate
@@ -126,6 +127,7 @@ reissue resume
 reissue status
 reissue sample
 reissue switch
+ingest arxiv
 ceremony rehearse
 ceremony run
 ceremony approve
@@ -186,6 +188,7 @@ def _place(stocked_home: Path, tmp_path: Path) -> Path:
     copied(stocked_home, tmp_path / "home")
     (tmp_path / "record.json").write_bytes(record().canonical + b"\n")
     (tmp_path / "records.jsonl").write_bytes(lines_of(5))
+    (tmp_path / "snapshot.jsonl").write_bytes(kaggle(Paper()))
     (tmp_path / "bundle.json").write_bytes(data.seed_bundle())
     asked = sign_enrolment(AUTHOR.signer, AUTHOR.key_object, registry=REGISTRY)
     (tmp_path / "alice.pub").write_bytes(canonical(asked.to_json()))

@@ -53,6 +53,8 @@ def test_nothing_else_is_white_space() -> None:
 
     assert len(WHITE) == 29
     assert collapse(other) == other
+    plain = "".join(char for char in other if char.isascii())
+    assert collapse(plain) == plain
 
 
 @pytest.mark.parametrize("point", [0x1B, 0x21, 0x84, 0x86, 0x180E, 0x200B, 0x2060, 0xFEFF])

@@ -1,0 +1,188 @@
+"""Rows of a source's metadata from files: refused ones are told and passed over, the first one's
+class becomes the exit code, and a summary closes it all."""
+
+import os
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self
+
+from registry.cli._boundary import complain, exit_code, note
+from registry.cli._input import Item, opened
+from registry.cli._parallel import mapped
+from registry.cli._progress import Progress
+from registry.errors import PithError, StoreError, UsageError, printable, shown
+from registry.ingest.entry import Format
+from registry.ingest.streams import unpacked
+from registry.ingest.table import format_named, recognised
+from registry.protocol.canonical import canonical
+from registry.services.ingest import Licences, Ready, licences_of, ready, too_long
+
+
+@contextmanager
+def opened_rows(path: str, named: str | None) -> Iterator[tuple[Format, BinaryIO]]:
+    """The format of a file, by its name or its content, and what is in it, unpacked."""
+    with opened(path) as file:
+        stream = unpacked(file)
+        yield format_named(named) if named else recognised(stream.peek(1)), stream
+
+
+class Rows:
+    """What is ready of the rows of some files; ``exit`` is 0 until one is refused."""
+
+    def __init__(
+        self,
+        files: list[str],
+        *,
+        named: str | None,
+        license: str | None,
+        licenses_from: str | None,
+        rejects: Path | None,
+        limit: int | None,
+        with_papers: bool,
+    ) -> None:
+        self.files = files
+        self.named = named
+        self.license = license
+        self.licenses_from = licenses_from
+        self.left = limit
+        self.with_papers = with_papers
+        self.exit = 0
+        self.read = self.accepted = 0
+        self.codes: Counter[str] = Counter()
+        self.stack = ExitStack()
+        self.rejects = self.stack.enter_context(output(rejects, files)) if rejects else None
+        self.progress = self.stack.enter_context(Progress("read"))
+        self.started = time.monotonic()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stack.close()
+        rate = self.read / max(time.monotonic() - self.started, 1e-9)
+        told = ", ".join(f"{code} {count:,}" for code, count in self.codes.most_common())
+        note(
+            f"{self.read:,} read, {self.accepted:,} accepted, "
+            f"{self.read - self.accepted:,} rejected{f' ({told})' if told else ''}, "
+            f"{rate:,.0f} a second"
+        )
+
+    def pages(self, size: int) -> Iterator[list[tuple[Item, Ready]]]:
+        """Accepted rows in their order, *size* at a time."""
+        accepted = self._accepted()
+        while page := list(islice(accepted, size)):
+            yield page
+
+    def refuse(self, error: PithError, item: Item | None = None, source_id: str = "") -> None:
+        """Tell why a row, or something of it, is refused."""
+        self.codes[error.code] += 1
+        self.exit = self.exit or exit_code(error)
+        if self.rejects is None or item is None:
+            complain(error, item.where if item else "")
+            return
+        told = {
+            "file": printable(item.label),
+            "line": item.line,
+            "id": printable(source_id),
+            "code": error.code,
+            "reason": str(error),
+        }
+        self.rejects.write(canonical(told) + b"\n")
+
+    def _accepted(self) -> Iterator[tuple[Item, Ready]]:
+        for path in self.files:
+            try:
+                yield from self._of(path)
+            except PithError as error:  # it cannot be read, or not to its end
+                self.refuse(error)
+
+    def _of(self, path: str) -> Iterator[tuple[Item, Ready]]:
+        with opened_rows(path, self.named) as (form, stream):
+            licences = self._licences(form)
+            label = "stdin" if path == "-" else Path(path).name
+            items = (Item(label, row.line, row.data) for row in form.rows(stream))
+            work = partial(ready, form.name, licences, self.with_papers)
+            alone = isinstance(licences, dict)  # it would go to the workers with each chunk
+            for item, result in mapped(islice(items, self.left), work, parallel=not alone):
+                self.read += 1
+                self.left = None if self.left is None else self.left - 1
+                self.progress.add(1)
+                if isinstance(result, PithError):
+                    self.refuse(result, item, form.id(item.data))
+                    continue
+                self.accepted += 1
+                if self.with_papers and not result.paper:
+                    self.refuse(too_long(), item, form.id(item.data))
+                for odd in result.odd:
+                    note(
+                        f"warning: {item.where}{odd} is not assigned in Unicode 14: others may "
+                        "fold it otherwise"
+                    )
+                yield item, result
+
+    def _licences(self, form: Format) -> Licences:
+        given = self.license is not None or self.licenses_from is not None
+        if given == form.has_licenses:
+            raise UsageError(
+                f"{form.title} gives licences itself"
+                if given
+                else f"{form.title} gives no licences, which stand in the record for ever",
+                code="ingest.license",
+                hint="leave out --license and --licenses-from"
+                if given
+                else "--license URL for all of them, or --licenses-from a snapshot that has them",
+            )
+        return self._others() if self.licenses_from is not None else self.license
+
+    def _others(self) -> dict[tuple[str, int], str]:
+        """The licences in the other source of everything in the files."""
+        if self.licenses_from is None or "-" in (*self.files, self.licenses_from):
+            raise UsageError(
+                "--licenses-from reads the files twice: stdin cannot be", code="usage.together"
+            )
+        wanted = set()
+        for path in self.files:
+            with opened_rows(path, self.named) as (form, stream):
+                for row in form.rows(stream):
+                    with suppress(PithError):
+                        source = form.read(row.data).source
+                        wanted.add((source.id, source.version))
+        with opened_rows(self.licenses_from, None) as (form, stream):
+            if not form.has_licenses:
+                raise UsageError(f"{form.title} gives no licences either", code="ingest.license")
+            return licences_of(wanted, form, form.rows(stream))
+
+
+@contextmanager
+def output(path: Path, files: list[str]) -> Iterator[BinaryIO]:
+    """A file that grows while it is written; UsageError ``usage.together`` where it is one of
+    those that are read."""
+    if any(file != "-" and _same(path, Path(file)) for file in files):
+        raise UsageError(f"{shown(str(path))} is read and written", code="usage.together")
+    try:
+        file = path.open("wb")
+    except (OSError, ValueError) as error:
+        raise StoreError(
+            f"cannot write {shown(str(path))}: {getattr(error, 'strerror', None) or error}",
+            code="output.write",
+        ) from None
+    with file:
+        yield file
+
+
+def _same(one: Path, other: Path) -> bool:
+    try:
+        return os.path.samefile(one, other)
+    except (OSError, ValueError):
+        return False

@@ -1,0 +1,1 @@
+"""Metadata of the outside world, made into records: one file a format."""
