@@ -156,9 +156,11 @@ def revoke(
     *successor*; without an heir the registry signs nothing until another recovery act.
     """
     gone = entry_of(old, key_id)
-    if gone.compromised_since is not None and (since is None or since > gone.compromised_since):
+    standing = gone.compromised_since or gone.valid_from
+    later = gone.compromised_since is not None if since is None else since > standing
+    if gone.status == "revoked" and later:
         raise _refused(
-            f"{key_id} is distrusted since {gone.compromised_since.seconds} already",
+            f"{key_id} is distrusted since {standing.seconds} already",
             "that time can only move back",
         )
     revoked = replace(

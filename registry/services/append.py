@@ -13,7 +13,7 @@ from registry.protocol.instant import Instant
 from registry.protocol.record import Record
 from registry.services.desk import Desk
 from registry.services.find import merged
-from registry.services.mint import BUILDER_VERSION, finish
+from registry.services.mint import BUILDER_VERSION, settle
 from registry.signing.documents import check_event
 from registry.signing.signer import Signer
 from registry.store.rows import Intent, event_bytes
@@ -78,8 +78,8 @@ def add_event(
         )
         if claim is None:
             continue
-        event = finish(desk, signer, claim)
-        if claim.body == wanted:
+        event = settle(desk, signer, claim, at=at)
+        if event is not None and claim.body == wanted:
             return event, True
 
 

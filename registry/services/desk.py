@@ -14,6 +14,9 @@ from registry.signing.signer import KeyStore, Signer
 from registry.store.rows import ActRow, KeyRow
 from registry.store.store import Store
 
+STOPPED: Final = "stopped"
+"""The act, in the journal, of a key that signs nothing more here."""
+
 MAX_BACKWARDS: Final = 60
 """Seconds by which a clock may be set back without stopping a registry."""
 
@@ -97,7 +100,7 @@ class Desk:
         signed once, and with such a time no reader would ever take it.
         """
         active = self.active_key()
-        self._check_stopped(active.key_id)
+        self.check_stopped(active.key_id)
         self.check_clock(at)
         self._check_rotation(active, at, past_rotation)
         row = self.find_key(active.key_id)
@@ -107,7 +110,8 @@ class Desk:
             )
         return self.key_store(row.uri).open(active.key_id, active.key)
 
-    def _check_stopped(self, key_id: str) -> None:
+    def check_stopped(self, key_id: str) -> None:
+        """Raise KeyUnavailableError ``key.stopped`` for a key that was stopped here."""
         if self.store.is_stopped(key_id):
             raise KeyUnavailableError(
                 f"{key_id} was stopped: it signs nothing more here",

@@ -7,13 +7,11 @@ from registry.errors import ConflictError, KeyUnavailableError, NotFoundError, s
 from registry.protocol import keyset_acts as acts
 from registry.protocol.instant import Instant
 from registry.protocol.keyset import KeyEntry, KeySet, KeySetBody
-from registry.services.desk import Desk
+from registry.services.desk import STOPPED, Desk
 from registry.services.enact import enact, recovery_signers, row_of
 from registry.services.keys import create_key, key_object, key_status
 from registry.signing.signer import KeyStore
 from registry.store.rows import ActRow, KeyRow
-
-STOPPED = "stopped"
 
 
 def revoked_body(
@@ -39,6 +37,9 @@ def revoke_key(desk: Desk, body: KeySetBody, key_id: str, *, reason: str, at: In
     """Sign it with the recovery keys, and keep it."""
     line = f"{key_id}: {reason}"
     return enact(desk, body, recovery_signers(desk, body), act="revoke", reason=line, at=at)
+
+
+_HEIRS = ("unlisted", "committed", "announced")
 
 
 def stop(desk: Desk, key_id: str, *, reason: str, at: Instant) -> None:
@@ -100,9 +101,12 @@ def _made_since_stop(desk: Desk, key_id: str) -> list[KeyRow]:
 
 
 def _kept_apart(desk: Desk, gone: KeyEntry) -> KeyRow | None:
-    """The committed successor, where it can be opened and lies in another place."""
+    """The committed successor, where nothing was said against it, it can be opened and lies
+    in another place."""
     heir, row = row_of(desk, gone.successor_key_sha256), desk.find_key(gone.key_id)
-    if heir is None or row is None:
+    if heir is None or row is None or desk.store.is_stopped(heir.key_id):
+        return None
+    if key_status(desk, heir) not in _HEIRS:
         return None
     there = desk.key_store(heir.uri)
     if there.place == desk.key_store(row.uri).place:
@@ -122,7 +126,7 @@ def _named(desk: Desk, key_id: str) -> KeyRow:
             code="key.absent",
             hint="`pith key list` shows them",
         )
-    if key_status(desk, row) not in ("unlisted", "committed", "announced"):
+    if key_status(desk, row) not in _HEIRS:
         raise ConflictError(
             f"{key_id} is {key_status(desk, row)}: it cannot sign from now on",
             code="key.heir",

@@ -48,7 +48,11 @@ def keep(
 
 
 def routine_signers(desk: Desk, new: KeySetBody) -> list[Signer]:
-    """The active key and every key that *new* adds or makes active."""
+    """The active key and every key that *new* adds or makes active.
+
+    A stopped key is refused (KeyUnavailableError ``key.stopped``): it may still list the
+    first recovery keys, which alone lead on from there, and does nothing else.
+    """
     old = desk.keyset().body
     active = active_entry(old)
     if active is None:
@@ -57,7 +61,11 @@ def routine_signers(desk: Desk, new: KeySetBody) -> list[Signer]:
             code="key.none_active",
             hint="only the recovery keys can name the next one: `pith ceremony run`",
         )
-    return list(_opened(desk, (active, *possessors(old, new))))
+    taken = (active, *possessors(old, new))
+    if old.threshold or not new.threshold:
+        for entry in taken:
+            desk.check_stopped(entry.key_id)
+    return list(_opened(desk, taken))
 
 
 def recovery_signers(desk: Desk, new: KeySetBody) -> list[Signer]:

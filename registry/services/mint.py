@@ -8,6 +8,7 @@ from registry import VERSION
 from registry.errors import PithError, StoreError
 from registry.protocol.event import Event, EventBody, record_created
 from registry.protocol.instant import Instant
+from registry.protocol.keyset_acts import entry_of
 from registry.protocol.receipt import Receipt
 from registry.protocol.record import Record
 from registry.services.desk import Desk
@@ -37,7 +38,8 @@ def mint(desk: Desk, signer: Signer, records: Sequence[Record], *, at: Instant) 
     receipt it has. An interrupted batch is finished by minting it again, with
     the times of its first claim.
     """
-    claims = desk.store.claim_mints(records, at=at)
+    since = valid_from(desk, signer)
+    claims = desk.store.claim_mints(records, at=at, since=since)
     signed = [
         _signed(desk, signer, record, claim) if claim is not None else None
         for record, claim in zip(records, claims, strict=True)
@@ -74,14 +76,30 @@ def finish_interrupted(desk: Desk, signer: Signer, *, at: Instant) -> Iterator[E
 
 
 def settle(desk: Desk, signer: Signer, intent: Intent, *, at: Instant) -> Event | None:
-    """Finish a claim that an interruption left, or drop it where it is too old."""
-    if abs(at.micros - intent.at.micros) <= MAX_CLAIM_AGE:
+    """Finish a claim that an interruption left. Where it is too old, or of another key than
+    the one that signs now, a mint gets the time *at* and any other event is dropped."""
+    if _serves(desk, signer, intent, at):
         return finish(desk, signer, intent)
     if intent.body:
         desk.store.drop_claim(intent)
         return None
-    renewed = Intent(intent.subject, intent.prev, at, b"")
-    return finish(desk, signer, desk.store.claim(renewed, desk.registry) or renewed)
+    renewed = desk.store.renew_claim(intent, at)
+    return None if renewed is None else finish(desk, signer, renewed)
+
+
+def _serves(desk: Desk, signer: Signer, intent: Intent, at: Instant) -> bool:
+    """Whether the key that signs now may sign what was claimed, with the claim's time."""
+    if abs(at.micros - intent.at.micros) > MAX_CLAIM_AGE:
+        return False
+    if intent.body:
+        return EventBody.parse(intent.body).signer == desk.signer_ref(signer)
+    return intent.at >= valid_from(desk, signer)
+
+
+def valid_from(desk: Desk, signer: Signer) -> Instant:
+    """When the key that signs became valid: with an earlier time nobody would take what it
+    signs."""
+    return entry_of(desk.keyset().body, signer.key_id).valid_from
 
 
 def finish(desk: Desk, signer: Signer, intent: Intent) -> Event:

@@ -11,7 +11,7 @@ from registry.errors import ConflictError, KeyUnavailableError, NotFoundError, P
 from registry.protocol import keyset_acts as acts
 from registry.protocol.instant import Instant
 from registry.protocol.keyset import KeyEntry, KeySet, KeySetBody
-from registry.services.desk import Desk
+from registry.services.desk import STOPPED, Desk
 from registry.services.enact import enact, routine_signers, row_of
 from registry.services.keys import create_key, key_object, key_status
 from registry.signing.signer import KeyStore
@@ -112,8 +112,13 @@ def _since(desk: Desk, entry: KeyEntry, status: str) -> Instant:
 
 
 def next_step(desk: Desk, named: StepName | None) -> Step:
-    """The step that is next; ConflictError ``rotation.order`` when *named* is another."""
-    step = calendar(desk)[0]
+    """The step that is next; ConflictError ``rotation.order`` when *named* is another.
+
+    A renewal stands in nobody's way: every step renews, so the one after it may be named.
+    """
+    step, *later = calendar(desk)
+    if step.name == "renew" and named == later[0].name:
+        return later[0]
     if named is not None and named != step.name:
         raise ConflictError(
             f"{named} is not next: {step.name} {step.key_id} is",
@@ -135,8 +140,9 @@ def take_step(
     """Take one step, signed by the active key and by every key it lists or makes active.
 
     Announcing commits the successor to a further key: the one named *successor*, or one that
-    is noted and in no key set (what an interrupted step left), or else a new one
-    of *seed* in *key_store*. Raises ConflictError ``rotation.uncommitted`` where
+    is noted and in no key set (what an interrupted step left; never one that the recovery
+    keys passed over or that was there when a key was stopped), or else a new one of *seed*
+    in *key_store*. Raises ConflictError ``rotation.uncommitted`` where
     only the recovery keys can rotate, and what `enact` raises.
     """
     desk.check_clock(at)
@@ -171,9 +177,9 @@ def _body(
 def committed(desk: Desk) -> KeyRow:
     """The successor that the active key is committed to, where it is noted here."""
     active = _active(desk)
-    if active.successor_key_sha256 is None:
+    if active.successor_key_sha256 is None or _is_listed(desk, active.successor_key_sha256):
         raise ConflictError(
-            f"{active.key_id} is committed to no successor",
+            f"{active.key_id} is committed to no successor that can still be announced",
             code="rotation.uncommitted",
             hint="only the recovery keys can rotate it: `pith ceremony run`, act rotate or commit",
         )
@@ -186,6 +192,11 @@ def committed(desk: Desk) -> KeyRow:
             f"{active.successor_key_sha256}",
         )
     return row
+
+
+def _is_listed(desk: Desk, sha256: str) -> bool:
+    entries = desk.keyset().body.entries
+    return any(e.object is not None and e.object.key.sha256.hex() == sha256 for e in entries)
 
 
 def further_key(
@@ -213,9 +224,24 @@ def further_key(
         desk.key_store(found.uri).open(found.key_id, found.public_key)
         return found
     for row in reversed(rows):
-        if key_status(desk, row) == "unlisted" and _opens(desk, row):
+        if key_status(desk, row) == "unlisted" and _is_left(desk, row) and _opens(desk, row):
             return row
     return create_key(desk, key_store, key_id=None, seed=seed, at=at)
+
+
+def _is_left(desk: Desk, row: KeyRow) -> bool:
+    """Whether nothing speaks against an unlisted key. One that was a committed successor
+    and is none now was passed over by a recovery act, perhaps because it lay beside a
+    stolen key; so may any have that was here when a key was stopped."""
+    stops = [act.at for act in desk.store.acts() if act.act == STOPPED]
+    if any(row.created_at < at for at in stops):
+        return False
+    sha256 = row.public_key.sha256.hex()
+    return all(
+        entry.successor_key_sha256 != sha256
+        for keyset in desk.store.list_keysets()
+        for entry in keyset.body.entries
+    )
 
 
 def _opens(desk: Desk, row: KeyRow) -> bool:

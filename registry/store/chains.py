@@ -17,12 +17,14 @@ from registry.store.rows import MAX_CLAIM_AGE, NO_EVENT, Intent, SignatureRow, e
 class Chains(Journal):
     """The chain of each signer on each record."""
 
-    def claim_mints(self, records: Sequence[Record], *, at: Instant) -> list[Intent | None]:
+    def claim_mints(
+        self, records: Sequence[Record], *, at: Instant, since: Instant | None = None
+    ) -> list[Intent | None]:
         """Durably claim the first place in the chain of each record not yet minted.
 
         Gives for each record its intent, which an earlier, interrupted mint may
-        have made with its own time within the last day, or None where the record
-        is minted already.
+        have made with its own time within the last day and not before *since*, when the
+        key became valid, or None where the record is minted already.
         """
         claims: list[Intent | None] = []
         with self._write():
@@ -32,7 +34,7 @@ class Chains(Journal):
                     claims.append(None)
                     continue
                 self._insert_record(record)
-                claims.append(self._claim(Intent(subject, NO_EVENT, at, b"")))
+                claims.append(self._claim(Intent(subject, NO_EVENT, at, b""), since))
         return claims
 
     def _insert_record(self, record: Record) -> None:
@@ -50,22 +52,36 @@ class Chains(Journal):
             head = next(iter(self._db.execute(sql.HEAD, place)), (NO_EVENT,))
             return self._claim(intent) if head[0] == intent.prev else None
 
-    def _claim(self, intent: Intent) -> Intent:
+    def _claim(self, intent: Intent, since: Instant | None = None) -> Intent:
         place = {"subject": intent.subject, "prev": intent.prev}
         values = place | {"at": intent.at.micros, "body": intent.body}
         if list(self._db.execute(sql.ADD_INTENT, values)):
             return intent
         at, body = next(iter(self._db.execute(sql.INTENT, place)))
-        if abs(at - intent.at.micros) > MAX_CLAIM_AGE:
+        early = since is not None and at < since.micros
+        if early or abs(at - intent.at.micros) > MAX_CLAIM_AGE:
             self._db.execute(sql.RENEW_INTENT, values | {"old": at})
             return intent
         return Intent(intent.subject, intent.prev, Instant(at), body)
 
+    def renew_claim(self, intent: Intent, at: Instant) -> Intent | None:
+        """Take over a claim with the time *at*; None when it is no longer as it was read."""
+        renewed = Intent(intent.subject, intent.prev, at, intent.body)
+        values = {
+            "subject": intent.subject,
+            "prev": intent.prev,
+            "at": at.micros,
+            "body": intent.body,
+            "old": intent.at.micros,
+        }
+        with self._write():
+            return renewed if list(self._db.execute(sql.RENEW_INTENT, values)) else None
+
     def drop_claim(self, intent: Intent) -> None:
-        """Give up a place that nothing was stored for."""
+        """Give up a place that nothing was stored for, where it is claimed as it was read."""
         place = {"subject": intent.subject, "prev": intent.prev}
         with self._write():
-            self._db.execute(sql.DROP_INTENT, place)
+            self._db.execute(sql.DROP_CLAIM, place | {"at": intent.at.micros})
 
     def intents(self, after: Intent | None = None) -> list[Intent]:
         """A page of the claims that nothing was stored for yet: what interruptions left."""
@@ -83,9 +99,11 @@ class Chains(Journal):
         chains, and drop their claims: all of them or none.
 
         Says for each whether it was new. Raises ConflictError ``event.head`` when
-        a chain has moved.
+        a chain has moved, and ``keyset.moved`` or KeyUnavailableError ``key.stopped`` for
+        what a key signed that no longer signs.
         """
         with self._write():
+            self._require_signing({event.signature.key_id for event, _ in entries})
             return [self._add_own(event, journal) for event, journal in entries]
 
     def _add_own(self, event: Event, journal: Sequence[SignatureRow]) -> bool:

@@ -271,8 +271,9 @@ class Jobs(Journal):
 
     def stage(self, job: int, key_id: str, events: Sequence[Staged], *, at: Instant) -> None:
         """Keep events signed by a key, with the journal's lines for them and their receipts,
-        in no chain yet."""
+        in no chain yet. Raises what `_require_signing` does."""
         with self._write():
+            self._require_signing([key_id])
             self._db.executemany(
                 sql.STAGE,
                 (

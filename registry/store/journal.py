@@ -2,14 +2,18 @@
 
 from collections.abc import Iterable, Iterator
 
+from registry.errors import ConflictError, KeyUnavailableError
 from registry.protocol.instant import Instant
+from registry.protocol.keyset import KeySet
 from registry.store import sql
-from registry.store.base import PAGE, Database
+from registry.store.base import PAGE, Database, held
 from registry.store.rows import ActRow, SignatureRow
 
 
 class Journal(Database):
     """What was signed and done."""
+
+    _signs: tuple[int, str | None] | None = None
 
     def _journal(self, line: SignatureRow) -> None:
         self._journal_all([line])
@@ -38,6 +42,33 @@ class Journal(Database):
     def is_stopped(self, key_id: str) -> bool:
         """Whether a person said that this key signs nothing more here."""
         return self._first(sql.STOPPED, {"key_id": key_id}) is not None
+
+    def _require_signing(self, key_ids: Iterable[str]) -> None:
+        """Inside a write: nothing is kept that a key signed which no longer signs here,
+        another process having changed the key set or stopped the key meanwhile. Raises
+        KeyUnavailableError ``key.stopped``, ConflictError ``keyset.moved``."""
+        for key_id in key_ids:
+            if self.is_stopped(key_id):
+                raise KeyUnavailableError(
+                    f"{key_id} was stopped meanwhile: what it signed was not kept",
+                    code="key.stopped",
+                    hint="`pith rotation status` shows which key signs, `pith key list` all",
+                )
+            if key_id != self._signing_key():
+                raise ConflictError(
+                    f"{key_id} is not the key that signs any more: what it signed was not kept",
+                    code="keyset.moved",
+                    hint="run it again: the key that signs now goes on where this ended",
+                )
+
+    def _signing_key(self) -> str | None:
+        """The active registry key of the newest version, each of which is read once."""
+        version = self._rows(sql.NEWEST_VERSION, {})[0][0]
+        if self._signs is None or self._signs[0] != version:
+            row = self._first(sql.NEWEST_KEYSET, {})
+            active = () if row is None else held(KeySet.parse, row[0]).body.active("registry")
+            self._signs = version, active[0].key_id if active else None
+        return self._signs[1]
 
     def acts(self) -> list[ActRow]:
         """Every act on a key, oldest first."""

@@ -45,6 +45,7 @@ RENEW_INTENT: Final = (
     "AND at = :old RETURNING at"
 )
 DROP_INTENT: Final = "DELETE FROM intents WHERE subject = :subject AND prev = :prev"
+DROP_CLAIM: Final = DROP_INTENT + " AND at = :at"
 COUNT_INTENTS: Final = "SELECT count(*) FROM intents"
 
 ADD_EVENT: Final = (

@@ -104,6 +104,18 @@ def test_no_step_is_taken_out_of_order(world: World, done: int) -> None:
     turn(world, desk, order[done])
 
 
+def test_a_renewal_does_not_stand_in_the_way_of_an_early_rotation(world: World) -> None:
+    desk = world.desk()
+    for number, name in enumerate(("announce", "activate", "retire", "announce"), start=100):
+        turn(world, desk, name, number)
+    assert next_step(desk, None).name == "renew"
+    second = desk.active_key()
+
+    turn(world, desk, "activate")
+
+    assert desk.active_key() != second
+
+
 def test_a_key_set_that_would_end_first_is_renewed(world: World) -> None:
     desk = world.desk()
     object.__setattr__(desk.config, "rotate_after", 0)
