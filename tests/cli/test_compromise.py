@@ -167,11 +167,13 @@ def test_an_heir_may_be_named(pith: Pith, guarded: Path) -> None:
 
 
 def test_a_successor_that_lay_beside_the_stolen_key_is_not_taken(pith: Pith, guarded: Path) -> None:
-    thief, beside = (row.key_id for row in App(guarded).open().store.list_keys()[:2])
+    first, second = App(guarded).open().store.list_keys()[:2]
+    thief, beside, apart = first.key_id, second.key_id, second.uri
     pith("key", "move", beside, "--to", "file:", "--yes", home=guarded).fine()
 
     stolen(guarded, "2026-03-01T00:00:00Z").fine()
 
+    pith("key", "move", beside, "--to", apart, "--yes", home=guarded).fine()  # other homes' too
     assert active(guarded) not in (thief, beside)
 
 
