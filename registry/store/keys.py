@@ -17,6 +17,8 @@ from registry.store.rows import ActRow, KeyRow, SignatureRow
 class Keys(Ceremonies):
     """Keys and key sets."""
 
+    _newest: tuple[bytes, KeySet] | None = None
+
     def add_key(self, key: KeyRow) -> bool:
         """Note where a key is."""
         with self._write():
@@ -108,9 +110,13 @@ class Keys(Ceremonies):
         return [held(KeySet.parse, body) for (body,) in self._rows(sql.KEYSETS, {})]
 
     def find_keyset(self) -> KeySet | None:
-        """The newest key set."""
+        """The newest key set; the same bytes are parsed once."""
         row = self._first(sql.NEWEST_KEYSET, {})
-        return None if row is None else held(KeySet.parse, row[0])
+        if row is None:
+            return None
+        if self._newest is None or self._newest[0] != row[0]:
+            self._newest = row[0], held(KeySet.parse, row[0])
+        return self._newest[1]
 
 
 def _lines(keyset: KeySet) -> list[SignatureRow]:
