@@ -184,7 +184,9 @@ def _claimed(
 
 def _stands(item: Unsigned, at: Instant) -> bool:
     """Whether an interrupted run claimed a record with a time and place that still serve."""
-    return item.at != 0 and item.prev == item.head and abs(at.micros - item.at) <= MAX_CLAIM_AGE
+    if item.at == 0 or item.prev != item.head or item.at < (item.first or 0):
+        return False  # the last: claimed by a clock that was set back
+    return abs(at.micros - item.at) <= MAX_CLAIM_AGE
 
 
 def _still_planned(desk: Desk, job: Job, item: Unsigned) -> bool:

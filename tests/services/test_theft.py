@@ -2,7 +2,7 @@
 
 import pytest
 
-from registry.errors import ConflictError, KeyUnavailableError
+from registry.errors import ConflictError, KeyUnavailableError, MismatchError
 from registry.protocol.canonical import canonical
 from registry.protocol.event_types import GRAPH_SNAPSHOT
 from registry.protocol.instant import Instant
@@ -202,6 +202,23 @@ def test_a_reissue_under_way_ends_with_its_key(world: World, act) -> None:  # ty
 
     assert refused.value.code in (code, "reissue.key")
     assert here.store.count_staged(job.job) == 1
+
+
+def test_a_reissue_begun_by_a_clock_set_back_is_not_stuck_with_its_time(world: World) -> None:
+    desk = world.desk()
+    old = desk.active_key().key_id
+    turn(world, desk)
+    mint(desk, desk.signer(world.clock.move(100)), [RECORD], at=world.clock())
+    world.clock.move(-100)
+    turn(world, desk)
+    signer = desk.signer(world.clock.move(1))
+    job = plan_reissue(desk, old, "rotation", at=world.clock())
+    with pytest.raises(MismatchError):  # issued again before it was first issued
+        list(run(desk, signer, job, clock=world.clock))
+
+    world.clock.move(60)
+
+    assert list(run(desk, signer, job, clock=world.clock)) == [[RECORD.number.suffix]]
 
 
 # -- claims that were left open ------------------------------------------------
