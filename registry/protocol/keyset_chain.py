@@ -162,12 +162,19 @@ def _check_unchanged(pairs: Sequence[_Pair]) -> None:
                 raise MismatchError(
                     f"the {what} of key {new.key_id} was changed", code="keyset.changed"
                 )
-        if old.compromised_since is not None and (
-            new.compromised_since is None or new.compromised_since > old.compromised_since
-        ):
+        if _trusts_more(old, new):
             raise MismatchError(
                 f"compromised_since of key {new.key_id} was moved later", code="keyset.changed"
             )
+
+
+def _trusts_more(old: KeyEntry, new: KeyEntry) -> bool:
+    """Whether *new* takes back distrust: revoked without a time counts from the first day."""
+    if old.status != "revoked":
+        return False
+    if old.compromised_since is None:
+        return new.compromised_since is not None and new.compromised_since > old.valid_from
+    return new.compromised_since is None or new.compromised_since > old.compromised_since
 
 
 def _check_status(pairs: Sequence[_Pair]) -> None:

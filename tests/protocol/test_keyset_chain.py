@@ -305,6 +305,18 @@ REVOKED: Final = signed(
 )
 
 
+REVOKED_FOR_EVER: Final = signed(
+    body_after(ONE, replace(REVOKED_A, compromised_since=None), registry_key(C)), [*R[:2], C]
+)
+"""Revoked without a time: distrusted from its first day."""
+
+
+def loosened(since: Instant) -> KeySet:
+    """The version after REVOKED_FOR_EVER, in which a time is given after all."""
+    held = entry_of(REVOKED_FOR_EVER, A, compromised_since=since)
+    return signed(body_after(REVOKED_FOR_EVER, held), R[:2])
+
+
 def compromised(since: Instant) -> KeySet:
     """The version after REVOKED, in which the key is distrusted since another time."""
     held = entry_of(REVOKED, A, compromised_since=since)
@@ -326,6 +338,10 @@ ORDERS: Final[dict[str, tuple[list[KeySet], str]]] = {
     "already-displaced": ([ONE, signed(body_after(ONE), R[:2]), TWO], "keyset.rollback"),
     "compromised-since-moved-later": (
         [ONE, REVOKED, compromised(LATER.plus(seconds=1))],
+        "keyset.changed",
+    ),
+    "compromised-since-given-after-revoked-from-the-first-day": (
+        [ONE, REVOKED_FOR_EVER, loosened(LATER)],
         "keyset.changed",
     ),
     "uncommitted-announced-and-then-made-active": (
@@ -380,6 +396,7 @@ GOOD_ORDERS: Final[dict[str, list[KeySet]]] = {
     "held-already": [ONE, TWO, THREE, ONE, TWO],
     "rescue-displaces-routine-acts": [ONE, TWO, THREE, RESCUE],
     "compromised-since-moved-earlier": [ONE, REVOKED, compromised(SINCE)],
+    "revoked-from-the-first-day-and-said-so": [ONE, REVOKED_FOR_EVER, loosened(SINCE)],
 }
 
 

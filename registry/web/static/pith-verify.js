@@ -2400,12 +2400,15 @@ function actBetween(old, offered) {
   return actOf(old, offered, pairs);
 }
 
-/** What stays as it is for ever: key, usage, valid_from, and times once set. */
+/** What stays as it is for ever: key, usage, valid_from, and times once set. Distrust only
+ * grows: revoked without compromised_since counts from valid_from. */
 function checkUnchanged(was, is) {
   const isSame = was.usage === is.usage && was.validFrom === is.validFrom
     && ["retiredAt", "revokedAt"].every((name) => was[name] === null || was[name] === is[name]);
   const isLater = was.compromisedSince !== null
-    && (is.compromisedSince === null || is.compromisedSince > was.compromisedSince);
+    ? is.compromisedSince === null || is.compromisedSince > was.compromisedSince
+    : was.status === "revoked" && is.compromisedSince !== null
+      && is.compromisedSince > was.validFrom;
   if (!equalJson(was.described, is.described) || !isSame || isLater) {
     throw new PithError("keyset.changed", `something of key ${is.keyId} was changed`);
   }
