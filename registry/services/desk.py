@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from registry.config import Config
-from registry.errors import ConflictError, KeyUnavailableError
+from registry.errors import ConflictError, KeyUnavailableError, StoreError
 from registry.protocol.event import Bindings, SignerRef
 from registry.protocol.instant import Instant
 from registry.protocol.keys import KeyObject
@@ -99,6 +99,7 @@ class Desk:
         before the last signature or before the key was valid: what is signed is
         signed once, and with such a time no reader would ever take it.
         """
+        self.check_reconciled()
         active = self.active_key()
         self.check_stopped(active.key_id)
         self.check_clock(at)
@@ -109,6 +110,18 @@ class Desk:
                 f"nothing is known of where {active.key_id} is", code="key.unknown"
             )
         return self.key_store(row.uri).open(active.key_id, active.key)
+
+    def check_reconciled(self) -> None:
+        """Raise StoreError ``store.unreconciled`` while what this store came from, a backup,
+        was not compared with what was published since: it would be signed a second time."""
+        if self.store.is_unreconciled:
+            raise StoreError(
+                "this store came from a backup: nothing is signed before it was compared with "
+                "what was published since",
+                code="store.unreconciled",
+                hint="`pith store restore --reconcile PUBLISHED…` with the newest key set and "
+                "every bundle",
+            )
 
     def check_stopped(self, key_id: str) -> None:
         """Raise KeyUnavailableError ``key.stopped`` for a key that was stopped here."""

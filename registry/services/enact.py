@@ -38,6 +38,7 @@ def keep(
 ) -> KeySet:
     """Take a signed version that follows the newest, wherever it was signed, with the
     transcripts of its ceremony."""
+    desk.check_reconciled()
     old = desk.keyset()
     verify_successor(old, keyset)
     check_fresh(keyset.body, at, desk.config.max_ahead)
@@ -121,7 +122,9 @@ def _opened(desk: Desk, entries: Iterable[KeyEntry]) -> Iterator[Signer]:
 
 
 def open_signer(desk: Desk, entry: KeyEntry) -> Signer:
-    """The signer of one key of the key set, opened where this registry noted it."""
+    """The signer of one key of the key set, opened where this registry noted it. Raises
+    StoreError ``store.unreconciled`` too."""
+    desk.check_reconciled()
     row = desk.find_key(entry.key_id)
     if row is None or entry.object is None:
         raise KeyUnavailableError(

@@ -109,6 +109,12 @@ def put_in_place(staging: Path, home: Path, config: Config) -> None:
         raise
 
 
+def write_config(home: Path, config: Config) -> None:
+    """Make a home that has a config and nothing else; raises what `new_home` raises."""
+    with new_home(home, config) as staging:
+        os.replace(staging / FILE_NAME, home / FILE_NAME)
+
+
 @contextmanager
 def _kept(key_store: KeyStore, key_id: str, seed: bytes, at: Instant) -> Iterator[KeyRow]:
     """A key that is made, and erased again when what it is made for fails."""

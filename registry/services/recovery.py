@@ -18,6 +18,7 @@ def recovery_key(
 
     One that an interruption or a missing quorum left unlisted is taken as it is.
     """
+    desk.check_reconciled()
     rows = {row.key_id: row for row in desk.store.list_keys()}
     wanted = key_id or f"recovery-{next_key_id(desk.config, rows, at)}"
     left = next(

@@ -145,6 +145,7 @@ def take_step(
     in *key_store*. Raises ConflictError ``rotation.uncommitted`` where
     only the recovery keys can rotate, and what `enact` raises.
     """
+    desk.check_reconciled()
     desk.check_clock(at)
     body = _body(desk, step, key_store, seed, at, successor)
     return enact(

@@ -16,9 +16,9 @@ PAGE: Final = 500
 class Database:
     """One connection; every room of the store works through it."""
 
-    def __init__(self, path: Path, *, create: bool = False) -> None:
+    def __init__(self, path: Path, *, create: bool = False, read_only: bool = False) -> None:
         self.path = path
-        self._db = open_database(path, create=create)
+        self._db = open_database(path, create=create, read_only=read_only)
 
     def __enter__(self) -> Self:
         return self

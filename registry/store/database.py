@@ -72,9 +72,12 @@ def translated(path: Path) -> Iterator[None]:
         raise StoreError(f"database error on {path}: {error}", code="store.error") from None
 
 
-def open_database(path: Path, *, create: bool) -> apsw.Connection:
-    """Open (or with *create* make) the database, set it up, and migrate it."""
+def open_database(path: Path, *, create: bool, read_only: bool = False) -> apsw.Connection:
+    """Open (or with *create* make) the database, set it up, and migrate it; with *read_only*
+    nothing is written, and an older schema is refused."""
     flags = apsw.SQLITE_OPEN_READWRITE | (apsw.SQLITE_OPEN_CREATE if create else 0)
+    if read_only:
+        flags = apsw.SQLITE_OPEN_READONLY
     with translated(path):
         try:
             connection = apsw.Connection(str(path), flags=flags)
@@ -86,8 +89,11 @@ def open_database(path: Path, *, create: bool) -> apsw.Connection:
         try:
             connection.set_busy_timeout(BUSY_MILLISECONDS)
             _check_owner(connection, path, create=create)
-            _set_up(connection, path)
-            _migrate(connection, path)
+            if read_only:
+                _check_schema(connection, path)
+            else:
+                _set_up(connection, path)
+                _migrate(connection, path)
         except BaseException:
             connection.close()
             raise
@@ -133,15 +139,31 @@ def migrations() -> list[str]:
     return [file.read_text("utf-8") for file in files]
 
 
-def _migrate(connection: apsw.Connection, path: Path) -> None:
-    scripts = migrations()
-    done = connection.pragma("user_version")
-    if done > len(scripts):
+def _check_schema(connection: apsw.Connection, path: Path) -> None:
+    known, done = len(migrations()), _version(connection, path)
+    if done < known:
         raise StoreError(
-            f"{path} was made by a newer pith (schema {done}, this one knows {len(scripts)})",
+            f"{path} was made by an older pith (schema {done}, this one knows {known})",
+            code="store.older",
+            hint="any command that writes brings it up to date",
+        )
+
+
+def _version(connection: apsw.Connection, path: Path) -> int:
+    """The number of migrations that were done; StoreError ``store.newer`` beyond ours."""
+    known, done = len(migrations()), int(connection.pragma("user_version"))
+    if done > known:
+        raise StoreError(
+            f"{path} was made by a newer pith (schema {done}, this one knows {known})",
             code="store.newer",
             hint="use the newer version",
         )
+    return done
+
+
+def _migrate(connection: apsw.Connection, path: Path) -> None:
+    scripts = migrations()
+    done = _version(connection, path)
     while done < len(scripts):
         # The version is read again inside the transaction: two processes may begin at once.
         with write(connection):

@@ -7,15 +7,13 @@ from registry.protocol.keyset import KeySet
 from registry.protocol.signers import Signers
 from registry.store import sql
 from registry.store.checkpoints import Checkpoints
-from registry.store.imports import Imports
 from registry.store.jobs import Jobs
-from registry.store.keys import Keys
-from registry.store.parties import Parties
+from registry.store.keeping import Keeping
 from registry.store.records import Records
 from registry.store.rows import ActRow, KeyRow
 
 
-class Store(Keys, Records, Imports, Parties, Checkpoints, Jobs):
+class Store(Keeping, Records, Checkpoints, Jobs):
     """The registry's database. Only documents that were verified are given to it.
 
     ``add_*`` inserts once and says whether it was new; ``find_*`` gives a value

@@ -136,6 +136,8 @@ shares remake
 shares check
 shares drill
 shares restore
+store backup
+store restore
 """
 
 
@@ -247,6 +249,13 @@ def _event_import(place: Path, line: str) -> str:
     return _party(place, line)
 
 
+def _store_restore(place: Path, line: str) -> str:
+    process("store", "backup", place / "lab-backup.db", home=place / "home").fine()
+    for path in [place / "home" / "config.toml", *(place / "home").glob("registry.db*")]:
+        path.rename(place / path.name)
+    return line
+
+
 SPEAKERS = {"storage": "mirror", "mirror-hint": "mirror", "replication": "third_party"}
 
 
@@ -324,6 +333,7 @@ PREPARED = {
     "reissue sample": _reissue("run DIGEST"),
     "reissue switch": _reissue("run DIGEST"),
     "party retire": _party,
+    "store restore": _store_restore,
 } | {f"event sign {form.name}": _speaker for form in FORMS}
 """What an example needs to be there, and the names in it that are another registry's."""
 
@@ -334,9 +344,9 @@ WORDS = {"key revoke": "revoke"}
 @pytest.mark.parametrize("name", sorted(set(ALL) - {"init", "demo"} - ON_A_TERMINAL))
 def test_the_example_runs(place: Path, name: str) -> None:
     home = place / "home"
-    line = PREPARED.get(name, lambda _, line: line)(place, example_of(help_of(name)))
     keyset = process("keyset", "show", home=home).fine()
     (place / "pith-keys.json").write_bytes(keyset.out)
+    line = PREPARED.get(name, lambda _, line: line)(place, example_of(help_of(name)))
     told = process("keyset", "verify", place / "pith-keys.json").fine().lines[0].split()[-1]
 
     fork = exchanged(place) if name.split()[0] in ("bundle", "evidence") else ""

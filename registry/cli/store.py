@@ -1,0 +1,259 @@
+"""pith store."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from registry.cli import _output
+from registry.cli._boundary import complain, exit_code, note
+from registry.cli._input import documents
+from registry.cli._options import AsJson, Home, confirmed, open_desk, the_app
+from registry.cli._pins import authorities_of, trust_of
+from registry.cli._progress import Progress
+from registry.cli.main import example, group
+from registry.errors import ConfigError, PithError, UsageError, printable
+from registry.protocol.checks import counted
+from registry.protocol.strict_json import LARGE
+from registry.protocol.trust import Terms
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from registry.app import App
+    from registry.config import Config
+    from registry.services.backup import Copy
+    from registry.services.desk import Desk
+    from registry.services.reconcile import Outcome
+
+app = group("The database: checked, copied while it is at work, put back, carried elsewhere.")
+BackupFile = Annotated[Path, typer.Argument(metavar="FILE", help="Where it is to be.")]
+WORD = "unpublished"
+
+
+def _pages(progress: Progress) -> "Callable[[int, int], None]":
+    def told(done: int, total: int) -> None:
+        progress.total = total
+        progress.add(done - progress.done)
+
+    return told
+
+
+def _tell_copy(copy: "Copy", *, as_json: bool) -> None:
+    if as_json:
+        _output.json_line(copy.to_json())
+    else:
+        version = f"{copy.keyset_version} {copy.keyset_sha256}"
+        _output.lines([f"{copy.records} records  key set {version}"])
+
+
+@app.command(epilog=example("pith store backup lab-backup.db"))
+def backup(
+    context: typer.Context, file: BackupFile, as_json: AsJson = False, home: Home = None
+) -> None:
+    """Copy the whole store into one file, while minting goes on.
+
+    The file is there whole or not at all, is opened and looked through before it gets its
+    name, and never takes the place of another. Prints how many records are in it, and
+    its newest key set. Private keys and config.toml are not in it: keep them too.
+    """
+    from registry.services.backup import back_up
+
+    desk = open_desk(context, home)
+    with Progress("pages copied") as progress:
+        copy = back_up(desk.store, file, _pages(progress))
+    note(f"wrote {printable(str(file))}; private keys and config.toml are not in it")
+    _tell_copy(copy, as_json=as_json)
+
+
+@app.command(epilog=example("pith store restore lab-backup.db --base-url https://lab.example"))
+def restore(
+    context: typer.Context,
+    files: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FILE...", help="The backup, or with --reconcile what was published."
+        ),
+    ],
+    reconcile: Annotated[
+        bool,
+        typer.Option(
+            "--reconcile",
+            help="Compare a restored store with the newest key set and every bundle.",
+        ),
+    ] = False,
+    base_url: Annotated[
+        str | None,
+        typer.Option("--base-url", help="In a home without config.toml: the https address."),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", help="Without config.toml: what people call it.")
+    ] = None,
+    signer: Annotated[
+        str, typer.Option("--signer", help="Without config.toml: where new keys will be.")
+    ] = "keyring:",
+    passphrase: Annotated[
+        str | None,
+        typer.Option(
+            "--passphrase",
+            metavar="SOURCE",
+            help="Without config.toml, for file: credential:NAME, file:/path or prompt:.",
+        ),
+    ] = None,
+    as_json: AsJson = False,
+    home: Home = None,
+) -> int:
+    """Put a backup in the place of a lost store; then compare it with what was published.
+
+    The store goes into an empty home, or where registry.db is lost; nothing is ever
+    overwritten. From then on nothing is signed: what was signed after the backup is not in
+    it, and would be signed a second time. `pith store restore --reconcile PUBLISHED...`
+    takes the newest key set, signers lists and every bundle that was published, imports
+    what is newer, and lets the registry sign again; where it has records that no bundle
+    was given of, the word is asked for.
+    """
+    if reconcile:
+        return _reconciled(context, files, home, as_json=as_json)
+    if len(files) != 1:
+        raise UsageError("one backup is restored", code="usage.count")
+    from registry.app import now
+    from registry.services.backup import examine_copy, restore_store
+
+    app_, source = the_app(context, home), Path(files[0])
+    registry = examine_copy(source).registry
+    config = _config(app_, registry, base_url, name, signer, passphrase)
+    with Progress("pages copied") as progress:
+        copy = restore_store(
+            source, config.store_path, config.registry_id, at=now(), told=_pages(progress)
+        )
+    last = copy.last_signed_at
+    note(f"restored {registry} in {app_.home}")
+    note(f"its last signature was made {'never' if last is None else last.seconds}")
+    note("it signs nothing until it was compared with what was published since")
+    note("hint: `pith store restore --reconcile PUBLISHED…` with the key set and every bundle")
+    _tell_copy(copy, as_json=as_json)
+    return 0
+
+
+def _config(
+    app_: "App",
+    registry: str,
+    base_url: str | None,
+    name: str | None,
+    signer: str,
+    passphrase: str | None,
+) -> "Config":
+    """The config of the home, made where there is none."""
+    from registry.config import new_config
+    from registry.services.initialise import write_config
+
+    try:
+        found = app_.config()
+    except ConfigError as error:
+        if error.code != "config.home":
+            raise
+    else:
+        if any((base_url, name, passphrase)):
+            raise UsageError(
+                f"there is a config.toml in {app_.home}",
+                code="usage.together",
+                hint="leave --base-url, --name and --passphrase out: it says them",
+            )
+        return found
+    if base_url is None:
+        raise UsageError(
+            "--base-url is missing: a backup holds no config.toml",
+            code="usage.missing",
+            hint="or put your config.toml into the home first",
+        )
+    if passphrase is None and signer.startswith("file:"):
+        passphrase = "prompt:"  # noqa: S105 - where it comes from
+    made = new_config(
+        app_.home,
+        registry_id=registry,
+        base_url=base_url,
+        name=name,
+        signer=signer,
+        passphrase=passphrase,
+    )
+    write_config(app_.home, made)
+    return made
+
+
+def _reconciled(
+    context: typer.Context, files: list[str], home: Path | None, *, as_json: bool
+) -> int:
+    from registry.services.reconcile import (
+        Outcome,
+        Published,
+        begin,
+        not_compared,
+        take_key_sets,
+        unlock,
+        unplaced,
+    )
+
+    desk = open_desk(context, home)
+    begin(desk, at=desk.clock())
+    published, outcome = Published(), Outcome()
+    for path in files:
+        for item in documents(path, LARGE.max_bytes):
+            published.add(path, item.data)
+    take_key_sets(desk, published, outcome, at=desk.clock())
+    code = _take_bundles(context, desk, published.bundles, outcome, home)
+    missing = not_compared(desk, outcome)
+    note(
+        f"{counted(len(outcome.keysets), 'newer key set')}, "
+        f"{counted(outcome.new_events, 'new event')} in {counted(outcome.bundles, 'bundle')}"
+    )
+    if code:
+        note("nothing is unlocked: some of it was refused")
+        return code
+    if missing:
+        note(f"no bundle was given of {counted(missing, 'record')}: what was signed about them")
+        note("after the backup is not known here, and would be signed a second time")
+        confirmed(WORD, yes=False)
+    unlock(desk, outcome, at=desk.clock())
+    body = desk.keyset().body
+    note(f"reconciled: {desk.registry} signs again")
+    for key_id in unplaced(desk):
+        note(f"where {key_id} is, nothing here says: `pith key add {key_id}`")
+    if as_json:
+        _output.json_line(
+            {
+                "registry": desk.registry,
+                "keyset_version": body.version,
+                "new_keysets": len(outcome.keysets),
+                "new_events": outcome.new_events,
+                "bundles": outcome.bundles,
+                "not_compared": missing,
+            }
+        )
+    return 0
+
+
+def _take_bundles(
+    context: typer.Context,
+    desk: "Desk",
+    paths: list[str],
+    outcome: "Outcome",
+    home: Path | None,
+) -> int:
+    """Import every bundle of these files; the exit code of the first that was refused."""
+    from registry.services.importing import Verifier
+    from registry.services.reconcile import take_bundle
+
+    trust = trust_of(context, None, home)
+    authorities, code = authorities_of(None, trust.authority), 0
+    with Progress("compared") as progress:
+        for path in paths:
+            for item in documents(path, LARGE.max_bytes):
+                terms = Terms(trust.pins, desk.clock(), trust.max_ahead)
+                verifier = Verifier(terms, authorities=authorities)
+                try:
+                    take_bundle(desk, verifier, path, item.data, outcome)
+                except PithError as error:
+                    complain(error, item.where)
+                    code = code or exit_code(error)
+                progress.add(1)
+    return code

@@ -1,0 +1,148 @@
+"""Every table as it stands in the migrations, for what reads or writes a store as a whole.
+
+The statements of single verbs are in `registry.store.sql`; those here name no column
+that is not listed.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table: its columns, and the key by which its rows are read in order."""
+
+    name: str
+    columns: tuple[str, ...]
+    key: tuple[str, ...]
+
+    @property
+    def rows(self) -> str:
+        """All rows, in the order of the key."""
+        listed, key = ", ".join(self.columns), ", ".join(self.key)
+        return f"SELECT {listed} FROM {self.name} ORDER BY {key}"  # noqa: S608 - constants
+
+    @property
+    def count(self) -> str:
+        """How many rows there are."""
+        return f"SELECT count(*) FROM {self.name}"  # noqa: S608 - constants
+
+    @property
+    def insert(self) -> str:
+        """Put in one row whole."""
+        listed = ", ".join(self.columns)
+        places = ", ".join(f":{column}" for column in self.columns)
+        return f"INSERT INTO {self.name} ({listed}) VALUES ({places})"  # noqa: S608 - constants
+
+
+def _table(name: str, columns: str, *key: str) -> Table:
+    listed = tuple(columns.split())
+    return Table(name, listed, key or listed[:1])
+
+
+TABLES: Final = (
+    _table("meta", "name value"),
+    _table("keysets", "version sha256 body"),
+    _table("signers", "version sha256 body"),
+    _table("keys", "key_id public_key usage uri created_at"),
+    _table("acts", "seq act key_id reason at"),
+    _table("ceremonies", "nonce asked_sha256 to_sha256 at"),
+    _table("transcripts", "seq sha256 body"),
+    _table("records", "digest suffix year source_kind source_id source_version body", "suffix"),
+    _table("intents", "subject prev at body", "subject", "prev"),
+    _table("events", "seq event_id subject event_type signer_id body"),
+    _table("heads", "subject signer_id event_id", "subject", "signer_id"),
+    _table("bundles", "sha256 subject built_at body"),
+    _table("signatures", "seq key_id kind digest at"),
+    _table("restored", "kind digest key_id at", "kind", "digest", "key_id"),
+    _table("checkpoints", "sha256 at last_seq anchor body"),
+    _table("dated", "document checkpoint"),
+    _table("foreign_keys", "registry key_id public_key body", "registry", "key_id"),
+    _table(
+        "foreign_records",
+        "registry suffix source_kind source_id source_version body aliases",
+        "registry",
+        "suffix",
+    ),
+    _table("foreign_events", "seq registry event_id subject body"),
+    _table("quarantine", "name kind registry subject verdict code reason source at body"),
+    _table("equivocations", "sha256 at body"),
+    _table("jobs", "job state digest plan run_at run_from last_at"),
+    _table("job_items", "job subject old first verdict left_out prev at", "job", "subject"),
+    _table("staged", "job subject event_id body", "job", "subject"),
+    _table("discarded", "kind digest", "kind", "digest"),
+)
+"""In the order in which an export has them."""
+
+LISTED: Final = (
+    "SELECT m.name, p.name FROM sqlite_master m JOIN pragma_table_info(m.name) p "
+    "WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite%' ORDER BY m.name, p.cid"
+)
+
+# What belongs to one record, each in the order of the subjects: the index of a table gives
+# this order, so nothing is sorted and nothing gathers in memory.
+GRAPH: Final = {
+    "records": TABLES[7].rows,
+    "events": (
+        "SELECT subject, event_id, event_type, signer_id, body FROM events ORDER BY subject, seq"
+    ),
+    "heads": "SELECT subject, signer_id, event_id FROM heads ORDER BY subject, signer_id",
+    "intents": "SELECT subject, prev, at, body FROM intents ORDER BY subject, prev",
+    "apart": (
+        "SELECT subject, name FROM quarantine WHERE kind = 'event' AND registry = :registry "
+        "ORDER BY subject"
+    ),
+    "event_lines": (
+        "SELECT e.subject, 'event', s.digest, s.key_id, s.at FROM events e CROSS JOIN signatures s "
+        "WHERE s.kind = 'event' AND s.digest = e.event_id ORDER BY e.subject, e.seq"
+    ),
+    "event_restored": (
+        "SELECT e.subject, 'event', s.digest, s.key_id, s.at FROM events e CROSS JOIN restored s "
+        "WHERE s.kind = 'event' AND s.digest = e.event_id ORDER BY e.subject, e.seq"
+    ),
+    "receipt_lines": (
+        "SELECT r.suffix, 'receipt', s.digest, s.key_id, s.at FROM records r "
+        "CROSS JOIN signatures s WHERE s.kind = 'receipt' AND s.digest = r.digest ORDER BY r.suffix"
+    ),
+    "receipt_restored": (
+        "SELECT r.suffix, 'receipt', s.digest, s.key_id, s.at FROM records r "
+        "CROSS JOIN restored s WHERE s.kind = 'receipt' AND s.digest = r.digest ORDER BY r.suffix"
+    ),
+}
+BUNDLES: Final = (
+    "SELECT b.sha256, b.subject, b.built_at, b.body, s.key_id, s.at FROM bundles b "
+    "LEFT JOIN signatures s ON s.kind = 'bundle' AND s.digest = b.sha256 ORDER BY b.sha256"
+)
+DATED: Final = "SELECT checkpoint FROM dated WHERE document = :document"
+EVENT_OF: Final = "SELECT seq, body FROM events WHERE event_id = :document"
+BUNDLE_OF: Final = "SELECT body FROM bundles WHERE sha256 = :document"
+STRAY_DATED: Final = (
+    "SELECT document FROM dated d WHERE NOT EXISTS "
+    "(SELECT 1 FROM checkpoints c WHERE c.sha256 = d.checkpoint) ORDER BY document"
+)
+STRAY_FOREIGN: Final = (
+    "SELECT registry, event_id FROM foreign_events e WHERE NOT EXISTS (SELECT 1 FROM "
+    "foreign_records r WHERE r.registry = e.registry AND r.suffix = e.subject) ORDER BY seq"
+)
+STRAY_ITEMS: Final = (
+    "SELECT job, subject FROM job_items i WHERE NOT EXISTS (SELECT 1 FROM jobs j WHERE "
+    "j.job = i.job) OR NOT EXISTS (SELECT 1 FROM records r WHERE r.suffix = i.subject) "
+    "ORDER BY job, subject"
+)
+STRAY_STAGED: Final = (
+    "SELECT job, subject FROM staged s WHERE NOT EXISTS (SELECT 1 FROM job_items i "
+    "WHERE i.job = s.job AND i.subject = s.subject) ORDER BY job, subject"
+)
+
+UNRECONCILED: Final = "SELECT value FROM meta WHERE name = 'unreconciled'"
+# Says whether it was not marked so before.
+MARK_UNRECONCILED: Final = (
+    "INSERT INTO meta (name, value) VALUES ('unreconciled', :value) ON CONFLICT (name) "
+    "DO UPDATE SET value = excluded.value WHERE value <> excluded.value RETURNING name"
+)
+RECONCILED: Final = "DELETE FROM meta WHERE name = 'unreconciled' RETURNING name"
+# Claims of places that the lost home has taken meanwhile.
+DROP_TAKEN_CLAIMS: Final = (
+    "DELETE FROM intents WHERE EXISTS (SELECT 1 FROM heads h WHERE h.subject = intents.subject "
+    "AND h.signer_id = :registry AND h.event_id <> intents.prev)"
+)
