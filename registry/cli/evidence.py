@@ -1,6 +1,6 @@
 """pith evidence."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
@@ -13,7 +13,7 @@ from registry.cli._options import AsJson, Home, Output, open_desk
 from registry.cli._pins import Pins, given_pins, trust_of
 from registry.cli._report import report_lines
 from registry.cli.main import example, group
-from registry.errors import VerificationError, printable
+from registry.errors import PithError, VerificationError, printable
 from registry.protocol.checks import counted
 from registry.protocol.strict_json import LARGE
 from registry.protocol.trust import Terms
@@ -42,10 +42,12 @@ def find(
     """Look for equivocation: two events of one signer after the same one, two key sets of
     one version, and under a pinned key set a second chain on one record.
 
-    Only valid signatures count. Prints the digest of each contradiction, what it is and
-    whose; --json prints the evidence itself. Exits 6 when there is any.
+    A file that cannot be read is named, and the others are looked through all the same. Only
+    valid signatures count. Prints the digest of each contradiction, what it is and whose;
+    --json prints the evidence itself. Exits 6 when there is any.
     """
-    found = _found(context, files, pin, home)
+    refused: list[PithError] = []
+    found = _found(context, files, pin, home, refused)
     for each in found:
         if as_json:
             _output.json_line(each.to_json())
@@ -53,11 +55,17 @@ def find(
             whose = f"{printable(each.signer_id)}  {each.subject or 'key sets'}"
             _output.lines([f"{each.digest.hex()}  {each.kind}  {whose}"])
     note(f"{counted(len(found), 'contradiction')} found")
-    return EXIT_CONFLICT if found else 0
+    if found:
+        return EXIT_CONFLICT
+    return exit_code(refused[0]) if refused else 0
 
 
 def _found(
-    context: typer.Context, files: list[str] | None, pin: list[str] | None, home: Path | None
+    context: typer.Context,
+    files: list[str] | None,
+    pin: list[str] | None,
+    home: Path | None,
+    refused: list[PithError],
 ) -> "Sequence[Contradiction]":
     from registry.app import now
     from registry.services.contradictions import find_contradictions, held_contradictions
@@ -65,11 +73,20 @@ def _found(
     if not files:
         return held_contradictions(open_desk(context, home))
     pins = trust_of(context, pin, home).pins
-    return find_contradictions(
-        ((item.where, item.data) for path in files for item in documents(path, LARGE.max_bytes)),
-        pins,
-        at=now(),
-    )
+
+    def refuse(error: PithError) -> None:
+        complain(error)
+        refused.append(error)
+
+    def read() -> Iterator[tuple[str, bytes]]:
+        for path in files:
+            try:
+                for item in documents(path, LARGE.max_bytes):
+                    yield item.where, item.data
+            except PithError as error:
+                refuse(error)
+
+    return find_contradictions(read(), pins, at=now(), refused=refuse)
 
 
 @app.command(
@@ -90,7 +107,7 @@ def export(
     they are checked with, and why they contradict each other."""
     from registry.services.contradictions import named
 
-    _output.document(named(_found(context, files, pin, home), digest).canonical, output)
+    _output.document(named(_found(context, files, pin, home, []), digest).canonical, output)
 
 
 @app.command(epilog=example("pith evidence verify evidence.json"))

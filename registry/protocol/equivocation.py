@@ -7,7 +7,8 @@ keys they are, a verifier's pins say.
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Final, Self
 
@@ -209,7 +210,10 @@ def _evidence(one: Seen, two: Seen, keysets: Mapping[str, KeySet]) -> Contradict
 
 def find_keyset_forks(keysets: Iterable[KeySet]) -> tuple[Contradiction, ...]:
     """Every two sound sets of one registry and version that no recovery act explains."""
-    by_digest = {keyset.body.digest: keyset for keyset in keysets}
+    by_digest: dict[bytes, KeySet] = {}
+    for keyset in keysets:
+        digest_ = keyset.body.digest
+        by_digest[digest_] = _signed_by_all(by_digest.get(digest_, keyset), keyset)
     versions: dict[tuple[str, int], list[KeySet]] = defaultdict(list)
     for _, keyset in sorted(by_digest.items()):
         versions[keyset.body.registry, keyset.body.version].append(keyset)
@@ -221,6 +225,16 @@ def find_keyset_forks(keysets: Iterable[KeySet]) -> tuple[Contradiction, ...]:
             if evidence is not None:
                 found.append(evidence)
     return tuple(found)
+
+
+def _signed_by_all(one: KeySet, copy: KeySet) -> KeySet:
+    """A set with the signatures of both copies: one with fewer must not stand for it."""
+    signed = {signature.key_id for signature in one.signatures}
+    more = tuple(each for each in copy.signatures if each.key_id not in signed)
+    if not more:
+        return one
+    every = sorted((*one.signatures, *more), key=lambda each: each.key_id)
+    return replace(one, signatures=tuple(every))
 
 
 def keyset_fork(before: KeySet | None, one: KeySet, two: KeySet) -> Contradiction | None:
@@ -270,19 +284,31 @@ def find_signers_forks(
 ) -> tuple[Contradiction, ...]:
     """Every two signers lists of one registry and version that keys of one of its key sets
     signed."""
-    by_digest = {each.body.digest: each for each in lists}
-    versions: dict[tuple[str, int], list[Signers]] = defaultdict(list)
-    for _, each in sorted(by_digest.items()):
-        versions[each.body.registry, each.body.version].append(each)
-    sets = list(keysets)
-    found = []
-    for (registry, _), same in sorted(versions.items()):
-        for one, two in combinations(same, 2):
-            named = (keyset for keyset in sets if keyset.body.registry == registry)
-            evidence = next(filter(None, (signers_fork(each, one, two) for each in named)), None)
-            if evidence is not None:
-                found.append(evidence)
-    return tuple(found)
+    lists = list(lists)
+    found: dict[frozenset[bytes], Contradiction] = {}
+    for under in keysets:
+        versions: dict[int, list[Signers]] = defaultdict(list)
+        for _, each in sorted(_signed_under(lists, under).items()):
+            versions[each.body.version].append(each)
+        for _, same in sorted(versions.items()):
+            for one, two in combinations(same, 2):
+                evidence = signers_fork(under, one, two)
+                if evidence is not None:
+                    found.setdefault(frozenset((one.body.digest, two.body.digest)), evidence)
+    return tuple(found.values())
+
+
+def _signed_under(lists: Iterable[Signers], under: KeySet) -> dict[bytes, Signers]:
+    """The lists that a key of *under* signed, by digest: a copy with a spoilt signature
+    must not shadow the good one."""
+    bindings = registry_bindings([KeySetPin(under, "")], under.body.registry)
+    found: dict[bytes, Signers] = {}
+    for each in lists:
+        if each.body.registry == under.body.registry and each.body.digest not in found:
+            with suppress(VerificationError):
+                verify_signers(each, bindings)
+                found[each.body.digest] = each
+    return found
 
 
 def signers_fork(under: KeySet, one: Signers, two: Signers) -> Contradiction | None:

@@ -1,7 +1,8 @@
 """Contradictions: who signed two things of which only one may be, in files or found on import."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NoReturn
 
 from registry.errors import ConflictError, MalformedError, NotFoundError, PithError, shown
 from registry.protocol.bundle import Bundle
@@ -13,13 +14,12 @@ from registry.protocol.equivocation import (
     find_forks,
     find_keyset_forks,
     find_signers_forks,
-    keys_of,
 )
 from registry.protocol.equivocation_checks import examine_evidence
 from registry.protocol.event import Bindings, Event, SignerRef
-from registry.protocol.event_checks import examine_event
+from registry.protocol.event_checks import Examined, examine_event, receipt_signer
 from registry.protocol.instant import Instant
-from registry.protocol.keys import REGISTRY_SIGNER, KeyObject, PublicKey
+from registry.protocol.keys import REGISTRY_SIGNER, KeyObject
 from registry.protocol.keyset import KeySet
 from registry.protocol.keyset_rules import verify_keyset
 from registry.protocol.signers import Signers
@@ -33,14 +33,15 @@ MIN_NAME = 8
 @dataclass
 class Pile:
     """What was read from files: events, each with the registry of its bundle, key sets, signers
-    lists, and the keys they show."""
+    lists, and the keys they show, each under the whole of its binding: what a stranger's file
+    calls a key hides it nowhere else."""
 
     pins: Sequence[Pin]
     at: Instant
     events: list[tuple[JsonObject, str | None]] = field(default_factory=list)
     keysets: list[KeySet] = field(default_factory=list)
     lists: list[Signers] = field(default_factory=list)
-    keys: dict[tuple[str, bytes], KeyObject] = field(default_factory=dict)
+    keys: dict[SignerRef, KeyObject] = field(default_factory=dict)
 
     def add(self, data: bytes) -> None:
         """Read one document: a bundle, event, key set, signers list, or evidence, whose
@@ -98,7 +99,8 @@ class Pile:
 
     def _add_keys(self, registry: str, keys: Iterable[KeyObject]) -> None:
         for key in keys:
-            self.keys.setdefault((key.signer_id or registry, key.key.raw), key)
+            for ref in bindings_of([key], registry):
+                self.keys.setdefault(ref, key)
 
     def contradictions(self) -> tuple[Contradiction, ...]:
         """Everything in the pile that contradicts something else in it, each once.
@@ -122,51 +124,59 @@ class Pile:
         for name, keyset in pinned.items():
             entries = keyset.body.entries
             self._add_keys(name, (e.object for e in entries if e.object is not None))
-        bindings: dict[SignerRef, PublicKey] = {}
-        by_signer: dict[str, list[KeyObject]] = {}
-        for (signer_id, _), key in self.keys.items():
-            bindings |= bindings_of([key], signer_id)
-            by_signer.setdefault(signer_id, []).append(key)
+        bindings = {ref: key.key for ref, key in self.keys.items()}
         seen = []
         for value, registry in self.events:
-            event = _valid(value, bindings)
-            if event is None:
+            copy = _valid(value, bindings)
+            if copy is None or copy.event is None:
                 continue
-            signer = event.body.signer
+            event, signer = copy.event, copy.event.body.signer
             bound = bindings[signer]
             known = pinned.get(signer.signer_id)
             listed = known is not None and known.body.find(bound) is not None
             speaker = signer.signer_id if listed else f"{signer.signer_id} {bound.hex}"
-            keys = keys_of(event, by_signer[signer.signer_id])
+            refs = (
+                {signer} if copy.receipt is None else {signer, receipt_signer(event, copy.receipt)}
+            )
+            keys = tuple(self.keys[ref] for ref in refs)
             # Of an event that came alone nobody knows in whose graph its signer began.
             ours = signer.signer_id if signer.signer_type == REGISTRY_SIGNER else ""
             seen.append(Seen(event, keys, registry or ours, speaker))
         return seen
 
 
-def _valid(value: JsonObject, bindings: Bindings) -> Event | None:
-    """The event, where each of its checks is ok."""
+def _valid(value: JsonObject, bindings: Bindings) -> Examined | None:
+    """The event examined, where each of its checks is ok."""
     try:
         event = Event.from_json(value)
     except PithError:
         return None
     copy = examine_event(value, event.body.subject, bindings)
-    return event if copy.failed is None else None
+    return copy if copy.failed is None else None
+
+
+def _raise(error: PithError) -> NoReturn:
+    raise error
 
 
 def find_contradictions(
-    documents: Iterable[tuple[str, bytes]], pins: Sequence[Pin], *, at: Instant
+    documents: Iterable[tuple[str, bytes]],
+    pins: Sequence[Pin],
+    *,
+    at: Instant,
+    refused: Callable[[PithError], object] = _raise,
 ) -> tuple[Contradiction, ...]:
     """Look through documents, each (name, bytes), for equivocation.
 
-    Raises the failure of a document that cannot be read, with its name.
+    *refused* is told the failure of each that cannot be read, with its name; the others
+    are looked through all the same.
     """
     pile = Pile(pins, at)
     for name, data in documents:
         try:
             pile.add(data)
         except PithError as error:
-            raise type(error)(f"{shown(name)}: {error}", code=error.code, hint=error.hint) from None
+            refused(type(error)(f"{shown(name)}: {error}", code=error.code, hint=error.hint))
     return pile.contradictions()
 
 

@@ -1,12 +1,13 @@
 """Contradictions in files: planted forks are found, and honest histories accuse nobody."""
 
+import json
 import random
 from collections.abc import Sequence
 from typing import Final
 
 import pytest
 
-from registry.errors import MalformedError
+from registry.errors import MalformedError, PithError
 from registry.protocol.event import Event
 from registry.protocol.trust import Pin
 from registry.services.contradictions import find_contradictions, named
@@ -171,3 +172,50 @@ def test_another_document_is_refused_by_name() -> None:
         find_contradictions([("state.json", b"{}")], [], at=NOW)
     assert caught.value.code == "evidence.kind"
     assert "state.json" in caught.value.message
+
+
+# -- a hostile file among the others --------------------------------------------
+
+
+def test_a_key_under_another_name_hides_no_fork() -> None:
+    """A bundle that nobody signed, with the keys of all under other ids, before the good ones."""
+    renamed = json.loads(BASE)
+    for key in renamed["public_keys"]:
+        key["key_id"] = f"x-{key['key_id']}"
+    fork = [bundled([CREATED, said(REGISTRY, n, CREATED.event_id)]) for n in (1, 2)]
+
+    for documents in ([world.dump(renamed), *fork], [*fork, world.dump(renamed)]):
+        named_ = [(str(i), data) for i, data in enumerate(documents)]
+        assert len(find_contradictions(named_, [PIN], at=NOW)) == 1
+
+
+def test_a_spoilt_copy_hides_no_fork_of_signers_lists() -> None:
+    lists = [world.dump(value) for value in told.LISTS.objects]
+    spoilt = world.changed(
+        told.LISTS.objects[0], world.put("signature.signature_b64", world.b64(bytes(range(64))))
+    )
+
+    for documents in ([world.dump(spoilt), *lists], [*lists, world.dump(spoilt)]):
+        named_ = [(str(i), data) for i, data in enumerate(documents)]
+        assert find_contradictions(named_, [PIN], at=NOW) == (told.LISTS,)
+
+
+def test_a_copy_with_fewer_signatures_hides_no_fork_of_key_sets() -> None:
+    before = told.SETS.under
+    assert before is not None
+    fork = told.sets.signed(told.sets.body_after(before), [told.sets.A, told.sets.R[0]])
+    fewer = world.changed(fork.to_json(), world.put("signatures", lambda all_: all_[1:]))
+    sets = [world.dump(each.to_json()) for each in (before, told.sets.TWO, fork)]
+
+    for documents in ([world.dump(fewer), *sets], [*sets, world.dump(fewer)]):
+        named_ = [(str(i), data) for i, data in enumerate(documents)]
+        assert len(find_contradictions(named_, [], at=NOW)) == 1
+
+
+def test_one_hostile_file_does_not_stop_the_others() -> None:
+    refused: list[PithError] = []
+    fork = [bundled([CREATED, said(REGISTRY, n, CREATED.event_id)]) for n in (1, 2)]
+    documents = [("junk", b"[" * 100_000), *((str(i), data) for i, data in enumerate(fork))]
+
+    assert len(find_contradictions(documents, [PIN], at=NOW, refused=refused.append)) == 1
+    assert [error.code for error in refused] == ["json.depth"]
