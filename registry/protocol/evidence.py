@@ -23,6 +23,8 @@ PROOF_TYPE: Final = "pith_timestamp_proof"
 VERSION: Final = "1.0"
 MAX_DOCUMENTS: Final = 20_000
 """Documents in a checkpoint; a registry that made more in a day makes more checkpoints."""
+MAX_DOUBTS: Final = 8
+"""Refused tokens that are told of one document: a stranger's file may hold many thousands."""
 _CHECKPOINT_KEYS: Final = frozenset(
     ("checkpoint_type", "checkpoint_version", "registry", "day", "documents")
 )
@@ -231,7 +233,7 @@ class Timestamps:
     """All that the tokens a verifier has come to. It proves what it dates and harms nothing.
 
     ``dated`` is the earliest evidence by the digest of each object, those in a dated
-    checkpoint too; ``refused`` the tokens of an object that do not count.
+    checkpoint too; ``refused`` the first few tokens of an object that do not count.
     """
 
     findings: tuple[Finding, ...] = ()
@@ -242,18 +244,22 @@ class Timestamps:
     def of(cls, findings: Iterable[Finding], checkpoints: Iterable[Checkpoint] = ()) -> Self:
         """What *findings* say of their objects, and of those that *checkpoints* list."""
         findings = tuple(findings)
-        lists = {sha256_of(checkpoint): checkpoint for checkpoint in checkpoints}
-        dated: dict[str, Evidence] = {}
-        refused: dict[str, tuple[Refused, ...]] = {}
+        tokens: dict[str, Evidence] = {}
+        doubts: dict[str, dict[Refused, None]] = {}
         for finding in findings:
-            held = lists.get(finding.sha256)
-            listed = () if held is None else tuple(sha256 for _, sha256 in held.documents)
-            for sha256 in (finding.sha256, *listed):
-                if isinstance(finding, Refused):
-                    refused[sha256] = (*refused.get(sha256, ()), finding)
-                elif sha256 not in dated or finding.before < dated[sha256].before:
-                    dated[sha256] = finding
-        return cls(findings, dated, refused)
+            if isinstance(finding, Refused):
+                _add(doubts, finding.sha256, (finding,))
+            else:
+                _add_earlier(tokens, finding.sha256, finding)
+        dated = dict(tokens)
+        refused = {sha256: dict(each) for sha256, each in doubts.items()}
+        for own, each in {sha256_of(each): each for each in checkpoints}.items():
+            for _, sha256 in each.documents:
+                if own in tokens:
+                    _add_earlier(dated, sha256, tokens[own])
+                if own in doubts:
+                    _add(refused, sha256, doubts[own])
+        return cls(findings, dated, {sha256: tuple(each) for sha256, each in refused.items()})
 
     def about(self, documents: Iterable[str], content: str) -> "Witness":
         """What is known of one signature: *documents* are the digests of those that hold it,
@@ -268,6 +274,18 @@ class Timestamps:
         elif self.findings and not found and not doubts:
             doubts.append(Refused("", "anchor.other", "no timestamp at hand is of it"))
         return Witness(min(found, key=lambda each: each.before, default=None), tuple(doubts))
+
+
+def _add_earlier(dated: dict[str, Evidence], sha256: str, found: Evidence) -> None:
+    if sha256 not in dated or found.before < dated[sha256].before:
+        dated[sha256] = found
+
+
+def _add(doubts: dict[str, dict[Refused, None]], sha256: str, found: Iterable[Refused]) -> None:
+    kept = doubts.setdefault(sha256, {})
+    for each in found:
+        if len(kept) < MAX_DOUBTS:
+            kept[each] = None
 
 
 @dataclass(frozen=True, slots=True)

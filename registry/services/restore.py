@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from registry.config import FILE_NAME, Config
-from registry.errors import ConflictError
+from registry.errors import ConflictError, UntrustedKeyError
 from registry.protocol.instant import Instant
 from registry.protocol.keyset import KeySet
 from registry.protocol.keyset_chain import Chain
@@ -73,9 +73,24 @@ def check_registry(chain: Chain, registry: str | None) -> str:
 
 
 def check_lists(chain: Chain, data: bytes) -> SignersChain:
-    """The signers lists in a file, one a line, the oldest first, under the keys of *chain*;
-    raises what following them raises."""
+    """The signers lists in a file, one a line, the oldest first, under the keys of *chain*.
+
+    Raises what following them raises, and UntrustedKeyError ``init.signers`` when the newest,
+    which vouches for those before it, is signed by a key that is revoked or no registry key:
+    whoever stole the key would have enrolled himself.
+    """
     newest = chain[-1].keyset
     bindings = registry_bindings([KeySetPin(newest, "")], newest.body.registry)
     found = [Signers.parse(line) for line in data.split(b"\n") if line.strip()]
-    return verify_chain(found, bindings)
+    lists = verify_chain(found, bindings)
+    if lists:
+        key_id = lists[-1].signature.key_id
+        entry = next(each for each in newest.body.entries if each.key_id == key_id)
+        if entry.usage != "registry" or entry.status in ("announced", "revoked"):
+            raise UntrustedKeyError(
+                f"version {lists[-1].body.version} of the signers list is signed by {key_id}: "
+                f"{entry.usage} key, {entry.status}",
+                code="init.signers",
+                hint="leave off what it signed last; without --signers, parties enrol again",
+            )
+    return lists

@@ -13,6 +13,7 @@ from registry.protocol.checks import Report, Verdict
 from registry.protocol.document_checks import examine_event_document, examine_receipt_document
 from registry.protocol.evidence import (
     MAX_DOCUMENTS,
+    MAX_DOUBTS,
     Checkpoint,
     Evidence,
     Finding,
@@ -268,3 +269,15 @@ def test_a_checkpoint_has_a_greatest_length() -> None:
         Checkpoint.from_json(checkpoint(*entries).to_json())
     with refused("schema.base64"):
         Proof.from_json(replace(PROOF, anchor=ANCHOR | {"proof_b64": ""}).to_json())
+
+
+def test_many_refused_tokens_of_a_long_list_are_told_of_but_not_each_by_each() -> None:
+    listed = tuple((f"event:sha256:{i:064x}", f"{i:064x}") for i in range(2000))
+    long_list = Checkpoint("registry.example", "2026-06-01", listed)
+    refused_ = [Refused(sha256_of(long_list), "anchor.form", f"number {i}") for i in range(500)]
+
+    found = Timestamps.of(refused_, [long_list, long_list])
+
+    assert len(found.findings) == 500
+    assert {len(each) for each in found.refused.values()} == {MAX_DOUBTS}
+    assert found.refused[listed[-1][1]][0].reason == "number 0"

@@ -5,10 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from registry.errors import ConflictError, PithError
+from registry.errors import ConflictError, PithError, UntrustedKeyError
 from registry.protocol.instant import Instant
 from registry.protocol.keys import KeyObject
-from registry.protocol.signers import Enrolment, Signers
+from registry.protocol.keyset_chain import verify_chain as follow_keysets
+from registry.protocol.signers import Enrolment, SignerEntry, Signers, SignersBody
 from registry.protocol.signers_chain import verify_chain
 from registry.protocol.trust import KeySetPin, Terms
 from registry.services.desk import Desk
@@ -16,7 +17,8 @@ from registry.services.event_import import import_party_events
 from registry.services.find import merged
 from registry.services.mint import mint
 from registry.services.parties import end, enrol, find_entries, request_enrolment
-from registry.signing.documents import sign_enrolment
+from registry.services.restore import check_lists
+from registry.signing.documents import sign_enrolment, sign_signers
 from registry.signing.memory import MemoryKeyStore
 from registry.signing.signer import SeedSigner
 from tests import world
@@ -176,3 +178,41 @@ def test_what_a_revoked_key_says_is_kept_apart(world: World, desk: Desk) -> None
         (after.event_id, "invalid"),
     ]
     assert len(merged(desk, RECORD.number).events) == 1
+
+
+@pytest.mark.parametrize(
+    ("thief", "told"),
+    [
+        (world.REGISTRY.signer, "registry key, revoked"),
+        (world.signer("recovery 1", "recovery-1"), "recovery key, active"),
+    ],
+    ids=["revoked", "recovery"],
+)
+def test_a_rebuilt_home_takes_no_list_that_a_thief_wrote_last(thief: SeedSigner, told: str) -> None:
+    registry = world.REGISTRY
+    heir = world.Registry(registry.name, "example-2027-01")
+    gone = {"revoked_at": world.NOW.whole, "compromised_since": world.NOW.whole, "reason": "stolen"}
+    keyset = world.keyset(registry.entry(status="revoked", **gone), heir.entry(), world.recovery(1))
+
+    def listed(who: SeedSigner, old: Signers | None, *parties: Party) -> Signers:
+        entries = [
+            SignerEntry(each.key_object, "active", None, None, asked(each, registry.name).proof)
+            for each in parties
+        ]
+        version, prev = (1, None) if old is None else (2, old.body.digest.hex())
+        return sign_signers(who, SignersBody(registry.name, version, prev, tuple(entries)))
+
+    chain = follow_keysets([keyset])
+    first = listed(registry.signer, None, AUTHOR)
+    forged = listed(thief, listed(heir.signer, None, AUTHOR), AUTHOR, MIRROR)
+    newer = listed(heir.signer, first, AUTHOR, MIRROR)
+
+    assert check_lists(chain, lines(first, newer)) == (first, newer)
+    with pytest.raises(UntrustedKeyError, match=told) as caught:
+        check_lists(chain, lines(listed(heir.signer, None, AUTHOR), forged))
+    assert caught.value.code == "init.signers"
+    assert check_lists(chain, b"") == ()
+
+
+def lines(*lists: Signers) -> bytes:
+    return b"".join(world.dump(each.to_json()) + b"\n" for each in lists)
