@@ -9,7 +9,7 @@ from registry.cli._boundary import complain, exit_code, note
 from registry.cli._input import documents
 from registry.cli._options import AsJson, Home, Number, Output, open_desk
 from registry.cli._pins import trust_of
-from registry.errors import NotFoundError, VerificationError, printable, shown
+from registry.errors import NotFoundError, PithError, VerificationError, printable, shown
 from registry.protocol.trust import Terms
 
 
@@ -37,7 +37,12 @@ def import_(
     code = 0
     for path in files:
         terms = Terms(trust.pins, desk.clock(), trust.max_ahead)
-        found = [(item.where, item.data) for item in documents(path)]
+        try:
+            found = [(item.where, item.data) for item in documents(path)]
+        except PithError as unread:
+            complain(unread)
+            code = code or exit_code(unread)
+            continue
         outcome = import_party_events(desk, terms, path, found)
         for where, error in outcome.refused:
             complain(error, where or f"{printable(path)}: ")

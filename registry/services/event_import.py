@@ -50,11 +50,25 @@ class _Batch:
     unvouched: dict[str, tuple[str, str, str]]
     full: bool = False
 
-    def add(self, event: Event, size: int) -> None:
-        """Count an event in, or raise ConflictError ``party.quota`` for it and all after."""
-        if event.event_id in self.held or event.event_id in self.new:
-            self.new.setdefault(event.event_id, event)
-            return
+    def add(self, event: Event, size: int, why: tuple[str, str, str] | None) -> None:
+        """Count an event in, *why* it is to be kept apart with it, or raise ConflictError
+        ``party.quota`` for it and all after. Of copies of one event one that is not kept
+        apart counts, and among equals that of the smallest bytes."""
+        name = event.event_id
+        kept = self.new.get(name)
+        if kept is not None:
+            was = (name in self.unvouched, kept.canonical)
+            if was <= (why is not None, event.canonical):
+                return
+        if name not in self.held and kept is None:
+            self._count(size)
+        self.new[name] = event
+        if why is None:
+            self.unvouched.pop(name, None)
+        else:
+            self.unvouched[name] = why
+
+    def _count(self, size: int) -> None:
         count = len(self.held.keys() | self.new.keys()) + 1
         if self.full or count > MAX_EVENTS or self.size + size > MAX_EVENT_BYTES:
             self.full = True
@@ -63,7 +77,6 @@ class _Batch:
                 f"{MAX_EVENTS} events or 1 MiB",
                 code="party.quota",
             )
-        self.new[event.event_id] = event
         self.size += size
 
 
@@ -101,9 +114,7 @@ class EventImport:
                 "new here",
                 code="party.retired",
             )
-        batch.add(event, len(found.canonical))
-        if (why := self._unvouched(event, entry)) is not None:
-            batch.unvouched[event.event_id] = why
+        batch.add(event, len(found.canonical), self._unvouched(event, entry))
 
     def _entry(self, event: Event) -> SignerEntry:
         signer = event.body.signer

@@ -1,5 +1,6 @@
 """Holdings: what is stored of one registry's graph about a record, and what may join it."""
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -15,7 +16,7 @@ from registry.protocol.keys import KeyObject
 from registry.protocol.receipt import Receipt
 from registry.protocol.record import Record
 from registry.protocol.signed_parts import receipt_part, signed_event
-from registry.protocol.trust import VOUCHED, Terms, Trusting
+from registry.protocol.trust import VOUCHED, Terms, Trusting, anchor
 from registry.services.desk import Desk
 from registry.services.mint import event_line, receipt_line
 from registry.store.chains import bundle_line
@@ -66,18 +67,47 @@ class Holding:
         except UntrustedKeyError:
             return False
 
-    def check_gaps(self, offered: Mapping[str, Event]) -> None:
+    def check_gaps(self, terms: Terms, offered: Mapping[str, Event]) -> None:
         """Raise ConflictError ``import.gap`` for a new event after one that is neither held
-        nor offered: a chain cannot be taken up in its middle."""
+        nor offered: a chain cannot be taken up in its middle. Under a key set with a revoked
+        key it can: what nobody vouches for any more stands in no bundle."""
+        keyset = anchor(terms.pins, self.registry).keyset
+        revoked = [
+            entry.valid_from
+            for entry in (keyset.body.entries if keyset is not None else ())
+            if entry.usage == "registry" and entry.status == "revoked"
+        ]
         for name, event in offered.items():
             prev = event.body.prev_event
             if name in self.events or prev is None or prev in self.events or prev in offered:
+                continue
+            if any(event.body.created_at >= valid_from for valid_from in revoked):
                 continue
             raise ConflictError(
                 f"event {name} follows {prev}, which nobody here has seen",
                 code="import.gap",
                 hint="import what comes between first",
             )
+
+    def with_followers(
+        self, offered: Mapping[str, Event], unvouched: Mapping[str, tuple[str, str, str]]
+    ) -> dict[str, tuple[str, str, str]]:
+        """What of *offered* is to be kept apart, by name, with why: *unvouched*, and what the
+        same third party said after it. Stored, that would leave a hole in every bundle."""
+        after = defaultdict(list)
+        for name, event in offered.items():
+            if event.body.signer.signer_id != self.registry and name not in self.events:
+                after[event.body.prev_event, event.body.signer.signer_id].append(name)
+        apart = dict(unvouched)
+        waiting = [name for name in unvouched if name not in self.events]
+        while waiting:
+            prev = waiting.pop()
+            for name in after[prev, offered[prev].body.signer.signer_id]:
+                if name not in apart:
+                    reason = f"it follows {prev}, which is kept apart"
+                    apart[name] = (apart[prev][0], "import.gap", reason)
+                    waiting.append(name)
+        return apart
 
     def check_forks(
         self,
@@ -139,16 +169,24 @@ def new_heads(
         followed = {event.body.prev_event for event in chain.values()}
         old = desk.store.find_head(record.number.suffix, signer_id)
         ends = sorted((chain[n].body.created_at.micros, n) for n in chain.keys() - followed)
-        reached = [n for _, n in ends if n != old and (old is None or _reaches(chain, n, old))]
+        ours = signer_id == desk.registry
+        reached = [
+            n for _, n in ends if n != old and (old is None or _reaches(chain, n, old, holes=ours))
+        ]
         moves += [(signer_id, old, name) for name in reached[-1:]]
     return moves
 
 
-def _reaches(chain: Mapping[str, Event], last: str, old: str) -> bool:
+def _reaches(chain: Mapping[str, Event], last: str, old: str, *, holes: bool) -> bool:
+    """Whether a chain goes back from *last* to *old*, or, where it may have *holes*, from a
+    later event to one that was left out."""
     place: str | None = last
-    while place is not None and place != old:
-        place = chain[place].body.prev_event if place in chain else None
-    return place == old
+    while place is not None and place != old and place in chain:
+        place = chain[place].body.prev_event
+    if place is None or place == old:
+        return place == old
+    later = old in chain and chain[last].body.created_at > chain[old].body.created_at
+    return holes and later
 
 
 def own_lines(

@@ -1,7 +1,7 @@
 """Import: what comes from outside is examined and taken once, refused by name, or kept apart."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, NoReturn
 
@@ -89,9 +89,8 @@ def import_bundle(desk: Desk, verifier: Verifier, source: str, data: bytes) -> T
     """
     terms = verifier.terms
     offer = examined(desk, verifier, source, data)
-    holding = Holding.of(desk, offer.registry, offer.record)
-    try:
-        holding.check_forks(desk, terms, offer.events, offer.keys, offer.unvouched)
+
+    def check(holding: Holding) -> None:
         lacking = holding.required(verifier.dated(offer.bundles[0][0])) - offer.events.keys()
         if lacking:
             raise ConflictError(
@@ -100,11 +99,8 @@ def import_bundle(desk: Desk, verifier: Verifier, source: str, data: bytes) -> T
                 code="import.rollback",
                 hint="it is older than what is held, or something was withheld from it",
             )
-        return take(desk, terms, offer, holding)
-    except ConflictError as error:
-        if error.code == "import.rollback":
-            raise
-        _keep_apart(desk, terms.at, offer, error)
+
+    return _taken(desk, terms, offer, check)
 
 
 def merge_bundles(desk: Desk, verifier: Verifier, documents: Sequence[tuple[str, bytes]]) -> Taken:
@@ -137,23 +133,33 @@ def merge_bundles(desk: Desk, verifier: Verifier, documents: Sequence[tuple[str,
         {name: why for offer in offers for name, why in offer.unvouched.items()},
         tuple(pair for offer in offers for pair in offer.bundles),
     )
-    holding = Holding.of(desk, union.registry, union.record)
-    try:
-        holding.check_forks(desk, terms, union.events, union.keys, union.unvouched)
-        return take(desk, terms, union, holding)
-    except ConflictError as error:
-        _keep_apart(desk, terms.at, union, error)
+    return _taken(desk, terms, union)
 
 
 def import_events(desk: Desk, terms: Terms, offer: Offer) -> Taken:
     """Take valid events that came alone; raises what `take` raises, and keeps apart what
     contradicts what is held."""
-    holding = Holding.of(desk, offer.registry, offer.record)
-    try:
-        holding.check_forks(desk, terms, offer.events, offer.keys, offer.unvouched)
-        return take(desk, terms, offer, holding)
-    except ConflictError as error:
-        _keep_apart(desk, terms.at, offer, error)
+    return _taken(desk, terms, offer)
+
+
+def _taken(
+    desk: Desk, terms: Terms, offer: Offer, check: Callable[[Holding], None] = lambda _: None
+) -> Taken:
+    """Take an offer that passes *check* and contradicts nothing; decided anew as often as
+    another process stores something of the record meanwhile."""
+    while True:
+        holding = Holding.of(desk, offer.registry, offer.record)
+        unvouched = holding.with_followers(offer.events, offer.unvouched)
+        decided = replace(offer, unvouched=unvouched)
+        try:
+            holding.check_forks(desk, terms, offer.events, offer.keys, unvouched)
+            check(holding)
+            return take(desk, terms, decided, holding)
+        except ConflictError as error:
+            if error.code == "import.rollback":
+                raise
+            if error.code != "import.moved":
+                _keep_apart(desk, terms.at, offer, error)
 
 
 def take(desk: Desk, terms: Terms, offer: Offer, holding: Holding) -> Taken:
@@ -161,14 +167,15 @@ def take(desk: Desk, terms: Terms, offer: Offer, holding: Holding) -> Taken:
 
     Raises ConflictError ``import.gap`` when an event follows one that nobody has seen,
     ``import.unknown_signature`` for a signature of ours that was not made here,
-    ``import.binding`` for a key that meant another before.
+    ``import.binding`` for a key that meant another before, ``import.moved`` when more is
+    stored of the record by now than *holding* has.
     """
     new = [
         event
         for name, event in offer.events.items()
         if name not in holding.events and name not in offer.unvouched
     ]
-    holding.check_gaps(offer.events)
+    holding.check_gaps(terms, offer.events)
     apart = tuple(
         event_row(offer, event, why, terms.at)
         for name, why in offer.unvouched.items()
@@ -180,9 +187,10 @@ def take(desk: Desk, terms: Terms, offer: Offer, holding: Holding) -> Taken:
         lines = _unknown_lines(desk, offer, new)
         heads = new_heads(desk, offer.record, {**holding.events, **_standing(offer)})
         whole = [bundle for bundle, _ in offer.bundles if not offer.unvouched]
-        desk.store.take(Intake(offer.record, new, heads, apart, released), lines, whole)
+        intake = Intake(offer.record, new, heads, apart, released, len(holding.events))
+        desk.store.take(intake, lines, whole)
     else:
-        intake = Intake(offer.record, new, (), apart, released)
+        intake = Intake(offer.record, new, (), apart, released, len(holding.events))
         newest = offer.bundles[-1][0].body.value["source_aliases"]
         desk.store.take_foreign(offer.registry, intake, offer.keys, newest)
     known = sum(name in holding.events for name in offer.events)
@@ -190,11 +198,13 @@ def take(desk: Desk, terms: Terms, offer: Offer, holding: Holding) -> Taken:
 
 
 def _standing(offer: Offer) -> dict[str, Event]:
-    """The events of an offer that are, or may be, what they say."""
+    """The events of an offer that are, or, where they would be the registry's, may be what
+    they say."""
     return {
         name: event
         for name, event in offer.events.items()
-        if offer.unvouched.get(name, ("unproven",))[0] == "unproven"
+        if name not in offer.unvouched
+        or (offer.unvouched[name][0], event.body.signer.signer_id) == ("unproven", offer.registry)
     }
 
 

@@ -1,6 +1,6 @@
 """Documents that come from outside: our own of earlier, and what other registries say."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from registry.errors import ConflictError, shown
@@ -22,7 +22,8 @@ class Intake:
     """What an import takes of one record, and what it keeps apart.
 
     ``heads`` are the chains that go on: (signer_id, the head that was read, the new
-    one); ``released`` the names of documents that need no longer be kept apart.
+    one); ``released`` the names of documents that need no longer be kept apart; ``known``
+    how many events there were of the record where all this was decided.
     """
 
     record: Record
@@ -30,6 +31,7 @@ class Intake:
     heads: Sequence[tuple[str, str | None, str]] = ()
     quarantined: Sequence[QuarantineRow] = ()
     released: Sequence[str] = ()
+    known: int = 0
 
 
 class Imports(Chains, Quarantine):
@@ -44,9 +46,12 @@ class Imports(Chains, Quarantine):
         """Store events of our own graph that come from outside: all of it or nothing.
 
         *restored* are the signatures of ours in them that have no line in the
-        journal. Raises ConflictError ``event.head`` when a chain has moved.
+        journal. Raises ConflictError ``import.moved`` when more is stored by now, and
+        ``event.head`` when a chain has moved.
         """
+        subject = {"subject": intake.record.number.suffix}
         with self._write():
+            _check_known(intake, self._db.execute(sql.COUNT_EVENTS_OF, subject))
             self._insert_record(intake.record)
             for line in restored:
                 self._restore_signature(line)
@@ -67,9 +72,12 @@ class Imports(Chains, Quarantine):
     ) -> None:
         """Store what another registry says of a record, with its keys: all of it or nothing.
 
-        Raises ConflictError ``import.binding`` when a key_id meant another key before.
+        Raises ConflictError ``import.binding`` when a key_id meant another key before,
+        ``import.moved`` when more is stored by now.
         """
+        place = {"registry": registry, "subject": intake.record.number.suffix}
         with self._write():
+            _check_known(intake, self._db.execute(sql.COUNT_FOREIGN_EVENTS_OF, place))
             for key in keys:
                 self._add_foreign_key(registry, key)
             values = record_values(intake.record)
@@ -151,6 +159,16 @@ class Imports(Chains, Quarantine):
             "count": PAGE,
         }
         return [held(Record.parse, body) for (body,) in self._rows(sql.FOREIGN_BY_SOURCE, values)]
+
+
+def _check_known(intake: Intake, counted: Iterable[tuple[int]]) -> None:
+    """Compare, inside the transaction, how many events there are with how many there were."""
+    if next(iter(counted))[0] != intake.known:
+        raise ConflictError(
+            f"something was stored about {intake.record.number} meanwhile",
+            code="import.moved",
+            hint="nothing was stored; run the command again",
+        )
 
 
 def _key_object(body: bytes) -> KeyObject:

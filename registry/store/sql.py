@@ -55,6 +55,7 @@ ADD_EVENT: Final = (
 )
 EVENT: Final = "SELECT body FROM events WHERE event_id = :event_id"
 EVENTS_OF: Final = "SELECT body FROM events WHERE subject = :subject ORDER BY seq"
+COUNT_EVENTS_OF: Final = "SELECT count(*) FROM events WHERE subject = :subject"
 
 ANY_HEAD: Final = "SELECT event_id FROM heads WHERE subject = :subject LIMIT 1"
 HEAD: Final = "SELECT event_id FROM heads WHERE subject = :subject AND signer_id = :signer_id"
@@ -216,6 +217,9 @@ ADD_FOREIGN_EVENT: Final = (
 )
 FOREIGN_EVENTS_OF: Final = (
     "SELECT body FROM foreign_events WHERE registry = :registry AND subject = :subject ORDER BY seq"
+)
+COUNT_FOREIGN_EVENTS_OF: Final = (
+    "SELECT count(*) FROM foreign_events WHERE registry = :registry AND subject = :subject"
 )
 REPLACE_FOREIGN_RECORD: Final = (
     "INSERT INTO foreign_records "

@@ -173,6 +173,48 @@ def test_the_future_is_kept_apart(pith: Pith, open_home: Path, tmp_path: Path) -
     assert shown(pith, open_home) == []
 
 
+def test_what_follows_it_is_kept_apart_too(pith: Pith, open_home: Path, tmp_path: Path) -> None:
+    """Stored, it would leave a hole in every bundle, and no reader would take that."""
+    first = said("one")
+    ahead = said("ahead", first, at=now().plus(days=1))
+    after = said("after it", ahead)
+    done = pith("event", "import", file_of(tmp_path, after, first, ahead), home=open_home)
+
+    assert (done.code, done.lines) == (4, [first.event_id])
+    kept = pith("event", "list", "--quarantined", "--json", home=open_home).objects
+    assert {(row["name"], row["verdict"], row["code"]) for row in kept} == {
+        (ahead.event_id, "ahead", "event.clock"),
+        (after.event_id, "ahead", "import.gap"),
+    }
+    assert shown(pith, open_home) == [first.event_id]
+
+
+def test_an_edited_copy_shadows_no_event(pith: Pith, open_home: Path, tmp_path: Path) -> None:
+    """signed_at is under no signature: anyone can make such a copy."""
+    one, two = said("one"), said("two", by=AUTHOR)
+    later = put("signature.signed_at", f"{now().plus(days=1).seconds[:-1]}.000000Z")
+    copies = [world.changed(event.to_json(), later) for event in (one, two)]
+
+    file = file_of(tmp_path, one, copies[0], copies[1], two)
+    done = pith("event", "import", file, home=open_home).fine()
+
+    assert set(done.lines) == set(ids([one, two]))
+    listed = pith("event", "list", ARXIV, "--json", home=open_home).objects
+    assert [each for each in (one, two) if each.to_json() not in listed] == []
+    assert pith("event", "list", "--quarantined", home=open_home).lines == []
+
+
+def test_a_file_that_cannot_be_read_stops_no_other(
+    pith: Pith, open_home: Path, tmp_path: Path
+) -> None:
+    one = said("one")
+    file = file_of(tmp_path, one)
+    done = pith("event", "import", tmp_path / "absent", tmp_path, file, home=open_home)
+
+    assert (done.refused(5, "file.absent").lines, len(done.errors)) == ([one.event_id], 2)
+    assert done.errors[1].endswith("[file.directory]")
+
+
 def test_a_fork_is_kept_apart_with_its_evidence(
     pith: Pith, open_home: Path, tmp_path: Path
 ) -> None:

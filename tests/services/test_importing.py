@@ -10,6 +10,7 @@ from registry import data
 from registry.errors import ConflictError, MalformedError, PithError, VerificationError
 from registry.protocol.bundle import Bundle
 from registry.protocol.equivocation import Contradiction
+from registry.protocol.event import Event
 from registry.protocol.instant import Instant
 from registry.protocol.keyset_chain import verify_chain
 from registry.protocol.trust import KeySetPin, parse_pin
@@ -17,7 +18,8 @@ from registry.services.audit import audit
 from registry.services.bundle import build_state
 from registry.services.desk import Desk
 from registry.services.find import find_record, merged
-from registry.services.importing import merge_bundles
+from registry.services.holdings import Holding, new_heads
+from registry.services.importing import Offer, examined, merge_bundles, take
 from registry.services.keys import add_key, key_status
 from registry.services.mint import mint
 from registry.services.restore import restore_home
@@ -410,6 +412,77 @@ def test_a_chain_cannot_be_taken_up_in_its_middle(desk: Desk) -> None:
 
 
 # -- after a compromise --------------------------------------------------------
+
+STOLEN = {
+    "status": "revoked",
+    "revoked_at": made.AT.plus(seconds=100).whole,
+    "compromised_since": made.AT.plus(seconds=100).whole,
+    "reason": "stolen",
+}
+
+
+def test_a_bundle_without_what_nobody_vouches_for_is_taken_by_a_newcomer(desk: Desk) -> None:
+    first = made.REGISTRY
+    second = made.Registry(first.name, "example-2027-01")
+    old = first.record_created()
+    again = second.record_created(
+        reissued=made.AT.plus(seconds=200), supersedes=[old.event_id], prev=old.event_id
+    )
+    published = second.bundle(events=[again], keys=[second.key_object])
+    trusting = first.keyset_pin(first.entry(status="retiring"), second.entry(), made.recovery(1))
+    pin = first.keyset_pin(first.entry(**STOLEN), second.entry(), made.recovery(1))
+
+    refused("import.gap", lambda: taken(desk, published, trusting, at=made.NOW))
+    assert taken(desk, published, pin, at=made.NOW).new == (again,)
+    assert apart(desk) == []
+
+
+def test_the_chain_goes_on_after_what_was_left_out(world: World, desk: Desk) -> None:
+    created = minted(desk, at=START)
+    key = desk.active_ref()
+
+    def said(second: int, prev: str) -> Event:
+        body = replace(created.body, created_at=START.plus(seconds=second).whole, prev_event=prev)
+        return replace(created, body=body, event_id=f"sha256:{second:064x}")
+
+    left_out = "sha256:" + "f" * 64
+    later, earlier = said(20, left_out), said(-20, left_out)
+    chain = {event.event_id: event for event in (created, later, earlier)}
+
+    assert key.signer_id == desk.registry
+    assert new_heads(desk, RECORD, chain) == [(desk.registry, created.event_id, later.event_id)]
+    del chain[later.event_id]
+    assert new_heads(desk, RECORD, chain) == []
+
+
+# -- at once -------------------------------------------------------------------
+
+
+def test_of_two_forks_imported_at_once_the_second_is_found(desk: Desk, other: Desk) -> None:
+    registry = made.REGISTRY
+    pin = registry.keyset_pin()
+    created = registry.record_created()
+    forks = [
+        registry.bundle(events=[created, registry.snapshot(headline=each, prev=created.event_id)])
+        for each in ("one", "two")
+    ]
+    verified = verifier(desk, pin, at=made.NOW)
+    offers = [examined(desk, verified, "b.json", fork.to_bytes()) for fork in forks]
+    holding = Holding.of(desk, registry.name, made.RECORD)
+    take(desk, verified.terms, offers[0], holding)
+
+    refused("import.moved", lambda: take(desk, verified.terms, offers[1], holding))
+    refused("import.equivocation", lambda: taken(desk, forks[1], pin, at=made.NOW))
+    assert len(desk.store.evidence()) == 1
+
+
+def test_what_a_party_says_at_once_is_compared_with_what_is_held(desk: Desk) -> None:
+    created = minted(desk, at=START)
+    holding = Holding.of(desk, desk.registry, RECORD)
+    snapshot(desk, "meanwhile", at=T2)
+    offer = Offer("f", desk.registry, RECORD, {created.event_id: created}, (), {})
+
+    refused("import.moved", lambda: take(desk, verifier(desk).terms, offer, holding))
 
 
 def test_what_a_revoked_key_signed_is_kept_apart_one_by_one(desk: Desk) -> None:

@@ -23,7 +23,9 @@ def said_much(desk: Desk, count: int) -> None:
         made = READER.event("replication_record", payload | text, of=RECORD, prev=prev)
         prev = made.event_id
         events.append(made)
-    desk.store.take(Intake(RECORD, events, [(READER.name, None, events[-1].event_id)]))
+    heads = [(READER.name, None, events[-1].event_id)]
+    known = len(desk.store.events_of(RECORD.number.suffix))
+    desk.store.take(Intake(RECORD, events, heads, known=known))
 
 
 def test_a_bundle_over_16_mib_is_refused_and_not_signed(world: World, desk: Desk) -> None:
