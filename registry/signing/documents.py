@@ -8,13 +8,15 @@ strangers use. Nothing signs bytes or a digest given by a caller.
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Final
 
 from registry.errors import KeyUnavailableError, MalformedError, MismatchError
 from registry.protocol.bundle import Bundle, BundleBody, bundle_message
 from registry.protocol.bundle_checks import examine_bundle
-from registry.protocol.canonical import canonical
+from registry.protocol.canonical import Json, canonical
 from registry.protocol.event import Event, EventBody, Signature, SignerRef, event_message
 from registry.protocol.event_checks import check_allowed, examine_event
+from registry.protocol.event_types import GRAPH_SNAPSHOT
 from registry.protocol.instant import Instant
 from registry.protocol.keys import KeyObject
 from registry.protocol.keyset import KeySet, KeySetBody, KeySetSignature, keyset_message
@@ -94,10 +96,20 @@ def sign_event(signer: Signer, body: EventBody, *, signed_at: Instant) -> Event:
     return event
 
 
+_AROUND_PAYLOAD: Final = ("bundle", "state", "current", "list", "item")
+"""What stands around a payload where it stands deepest."""
+
+
 def check_event(body: EventBody, signed_at: Instant) -> None:
     """Check everything about an event that can be checked before it is signed: its form,
-    and its size with a signature. Raises MalformedError."""
+    and its size with a signature. Raises MalformedError, ``json.depth`` among it for a
+    payload that is nested too deep for the bundle it would stand in."""
     Event.from_json(_event(body, bytes(64), signed_at).to_json())
+    if body.event_type == GRAPH_SNAPSHOT:  # the one payload that is open inside
+        in_its_place: Json = body.payload
+        for _ in _AROUND_PAYLOAD:
+            in_its_place = [in_its_place]
+        canonical(in_its_place)
 
 
 def _event(body: EventBody, signature: bytes, signed_at: Instant) -> Event:

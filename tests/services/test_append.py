@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from registry.errors import MismatchError
-from registry.protocol.canonical import canonical
+from registry.errors import MalformedError, MismatchError
+from registry.protocol.canonical import Json, canonical
+from registry.protocol.event_types import GRAPH_SNAPSHOT
 from registry.protocol.graph import Paper
-from registry.services.append import add_graph_snapshot
+from registry.services.append import Draft, add_event, add_graph_snapshot, snapshot_payload
+from registry.services.bundle import build_bundle
 from registry.services.desk import Desk
 from registry.services.find import merged
 from registry.services.mint import mint
@@ -210,3 +212,24 @@ def test_a_long_chain_stays_one_chain(world: World, minted: Desk, tmp_path: Path
     body = merged(minted, RECORD.number).events[-1].body
     assert len(canonical(body.to_json())) < 64 << 10
     assert len(body.supersedes) == 1
+
+
+def test_a_snapshot_too_deep_for_its_bundle_is_not_signed(world: World, minted: Desk) -> None:
+    """Once signed it would stand in the history for ever, and no bundle could be built."""
+    signer = minted.signer(minted.clock())
+
+    def nested(depth: int) -> Draft:
+        payload = snapshot_payload(RECORD, paper())
+        inside: Json = []
+        for _ in range(depth - 4):
+            inside = [inside]
+        payload["graph_snapshot"]["claims"]["more"] = inside  # the fourth level of the payload
+        return Draft(GRAPH_SNAPSHOT, payload)
+
+    before = chain(minted)
+    with pytest.raises(MalformedError) as caught:
+        add_event(minted, signer, RECORD, nested(60), at=world.clock.move(5))
+    assert caught.value.code == "json.depth"
+    assert chain(minted) == before
+    add_event(minted, signer, RECORD, nested(59), at=world.clock.move(5))
+    build_bundle(minted, signer, RECORD, at=world.clock.move(5))

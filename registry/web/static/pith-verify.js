@@ -1913,18 +1913,20 @@ async function secondMerge(found) {
   const { verdicts, copies, merged, bundle } = found;
   if (verdicts.every(isVouched)) return null;
   const vouched = [];
-  for (const copy of copies) if (await isCopyVouched(found, copy)) vouched.push(copy);
+  const whole = [canonical(found.value)];
+  for (const copy of copies) if (await isCopyVouched(found, whole, copy)) vouched.push(copy);
+  const kept = new Set(vouched);
   return {
-    unproven: copies.filter((copy) => !vouched.includes(copy)).map((copy) => copy.identity),
+    unproven: copies.filter((copy) => !kept.has(copy)).map((copy) => copy.identity),
     state: await stateOf(mergeExamined(merged.number, vouched), bundle.members.source_aliases),
   };
 }
 
-async function isCopyVouched(found, { event, receipt }) {
-  const { registry, bindings, value } = found;
+async function isCopyVouched(found, whole, { event, receipt }) {
+  const { registry, bindings } = found;
   if (event.signer.signerId !== registry) return true;
   try {
-    for (const part of eventParts({ event, receipt, bindings, whole: [canonical(value)] })) {
+    for (const part of eventParts({ event, receipt, bindings, whole })) {
       if (!isVouched(await judge(found, part))) return false;
     }
     return true;
