@@ -72,10 +72,10 @@ class App:
         """The home's config; raises ConfigError ``config.home`` without one."""
         return load_config(self.home)
 
-    def open(self) -> Desk:
-        """The registry in the home."""
+    def open(self, *, read_only: bool = False) -> Desk:
+        """The registry in the home; with *read_only* its store is never written to."""
         config = self.config()
-        store = Store(config.store_path)
+        store = Store(config.store_path, read_only=read_only)
         if (registry := store.registry) != config.registry_id:
             store.close()
             raise ConfigError(

@@ -12,7 +12,7 @@ from registry.cli._options import AsJson, Home, confirmed, open_desk, the_app
 from registry.cli._pins import authorities_of, trust_of
 from registry.cli._progress import Progress
 from registry.cli.main import example, group
-from registry.errors import ConfigError, PithError, UsageError, printable
+from registry.errors import ConfigError, PithError, StoreError, UsageError, printable, visible
 from registry.protocol.checks import counted
 from registry.protocol.strict_json import LARGE
 from registry.protocol.trust import Terms
@@ -45,6 +45,35 @@ def _tell_copy(copy: "Copy", *, as_json: bool) -> None:
     else:
         version = f"{copy.keyset_version} {copy.keyset_sha256}"
         _output.lines([f"{copy.records} records  key set {version}"])
+
+
+@app.command(epilog=example("pith store check"))
+def check(context: typer.Context, as_json: AsJson = False, home: Home = None) -> int:
+    """Derive everything in the store again from its stored bytes, on all cores.
+
+    Digests, numbers and columns, every signature, the chains and what they merge to, key
+    sets, signers lists, transcripts, timestamps, jobs, what is kept apart, and the journal
+    against the documents. Writes nothing, and looks at one moment while others write.
+    Prints each finding with a remedy; exits 8 when there is one.
+    """
+    from registry.services.check import check_store
+
+    desk = the_app(context, home).open(read_only=True)
+    found = 0
+    with Progress("checked") as progress:
+        for finding in check_store(desk, progress.add):
+            found += 1
+            if as_json:
+                _output.json_line(finding.to_json())
+            else:
+                _output.lines(
+                    [
+                        visible(f"{finding.code}  {finding.where}: {finding.text}"),
+                        visible(f"    remedy: {finding.remedy}"),
+                    ]
+                )
+    note(f"{counted(progress.done, 'document')} and graphs checked, {counted(found, 'finding')}")
+    return exit_code(StoreError("", code="")) if found else 0
 
 
 @app.command(epilog=example("pith store backup lab-backup.db"))

@@ -1,7 +1,7 @@
 """Audit: does the journal of signatures agree with the store, and with what is seen outside."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -9,7 +9,6 @@ from registry.errors import PithError, VerificationError
 from registry.protocol.canonical import canonical
 from registry.protocol.claims import Claim, claims_in
 from registry.protocol.keys import PublicKey
-from registry.protocol.keyset import KeySet
 from registry.protocol.keyset_chain import Chain, verify_chain
 from registry.protocol.transcript import Transcript
 from registry.services.desk import Desk
@@ -107,7 +106,7 @@ def audit(desk: Desk, outside: Iterable[tuple[str, bytes]]) -> Audit:
         chain=verify_chain(keysets),
         transcripts=tuple(transcripts),
         apart=apart,
-        unjournaled=tuple(dict.fromkeys(_unjournaled(desk, keys, [*keysets, *transcripts]))),
+        unjournaled=tuple(dict.fromkeys(unjournaled(desk))),
         undocumented=tuple(desk.store.undocumented()),
         unknown=tuple(sorted(unknown, key=lambda each: each.claim.kind not in GRAVEST)),
         refused=tuple(refused),
@@ -200,14 +199,15 @@ def _alarms(desk: Desk, apart: Apart) -> bool:
     )
 
 
-def _unjournaled(
-    desk: Desk, keys: Mapping[str, PublicKey], documents: Sequence[KeySet | Transcript]
-) -> Iterator[tuple[str, str]]:
+def unjournaled(desk: Desk) -> Iterator[tuple[str, str]]:
     """Stored documents without a line: the store compares each with the journal, and here
     each signature of those that have several."""
+    keys = _own_keys(desk)
     yield from desk.store.unjournaled()
+    documents = [each.to_json() for each in desk.store.list_keysets()]
+    documents += [each.to_json() for each in desk.store.transcripts()]
     for document in documents:
-        for each in _sightings(keys, "store", canonical(document.to_json())):
+        for each in _sightings(keys, "store", canonical(document)):
             claim, key_id = each.claim, each.key_id
             if not (
                 desk.store.has_signature(claim.kind, claim.digest, key_id)

@@ -54,8 +54,11 @@ class Snapshot(Database):
 
     def problems(self) -> list[str]:
         """What the database itself finds wrong with its file and its indexes."""
-        with translated(self.path):
-            rows = list(self._db.execute(f"PRAGMA integrity_check({_PROBLEMS})"))
+        try:
+            with translated(self.path):
+                rows = list(self._db.execute(f"PRAGMA integrity_check({_PROBLEMS})"))
+        except StoreError as error:
+            return [error.message]
         return [str(text) for (text,) in rows if text != "ok"]
 
     def copy_to(self, place: Path, told: Callable[[int, int], None]) -> None:

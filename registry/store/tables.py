@@ -73,6 +73,7 @@ TABLES: Final = (
     _table("discarded", "kind digest", "kind", "digest"),
 )
 """In the order in which an export has them."""
+BY_NAME: Final = {table.name: table for table in TABLES}
 
 LISTED: Final = (
     "SELECT m.name, p.name FROM sqlite_master m JOIN pragma_table_info(m.name) p "
@@ -82,7 +83,10 @@ LISTED: Final = (
 # What belongs to one record, each in the order of the subjects: the index of a table gives
 # this order, so nothing is sorted and nothing gathers in memory.
 GRAPH: Final = {
-    "records": TABLES[7].rows,
+    "records": (
+        "SELECT suffix, digest, year, source_kind, source_id, source_version, body FROM records "
+        "ORDER BY suffix"
+    ),
     "events": (
         "SELECT subject, event_id, event_type, signer_id, body FROM events ORDER BY subject, seq"
     ),
@@ -115,7 +119,7 @@ BUNDLES: Final = (
 )
 DATED: Final = "SELECT checkpoint FROM dated WHERE document = :document"
 EVENT_OF: Final = "SELECT seq, body FROM events WHERE event_id = :document"
-BUNDLE_OF: Final = "SELECT body FROM bundles WHERE sha256 = :document"
+BUNDLE_OF: Final = "SELECT 0, body FROM bundles WHERE sha256 = :document"
 STRAY_DATED: Final = (
     "SELECT document FROM dated d WHERE NOT EXISTS "
     "(SELECT 1 FROM checkpoints c WHERE c.sha256 = d.checkpoint) ORDER BY document"

@@ -155,6 +155,33 @@ def test_a_full_disk_is_said_and_leaves_nothing(stocked: Path, tmp_path: Path) -
         subprocess.run(["umount", str(small)], check=True)
 
 
+# -- check ---------------------------------------------------------------------
+
+
+def test_a_check_tells_each_finding_with_its_remedy(pith: Pith, stocked: Path) -> None:
+    assert pith("store", "check", home=stocked).fine().out == b""
+
+    rows(stocked, "UPDATE records SET year = 1999 WHERE source_id = '2401.00001'")
+    done = pith("store", "check", "--json", home=stocked)
+    assert (done.code, done.object["code"]) == (8, "records.year")
+    assert done.object["where"] == f"record {record().number.suffix}"
+    shown = pith("store", "check", home=stocked)
+    assert shown.code == 8
+    assert shown.lines[0].startswith("records.year  record ")
+    assert shown.lines[1].startswith("    remedy: the document is sound")
+
+
+def test_a_restored_store_is_sound(pith: Pith, stocked: Path, tmp_path: Path) -> None:
+    file = tmp_path / "copy.db"
+    pith("store", "backup", file, home=stocked).fine()
+    files = published(pith, stocked, tmp_path / "out")
+    lose(stocked)
+    pith("store", "restore", file, home=stocked).fine()
+    pith("store", "check", home=stocked).fine()
+    pith("store", "restore", "--reconcile", *files, home=stocked).fine()
+    pith("store", "check", home=stocked).fine()
+
+
 # -- restore -------------------------------------------------------------------
 
 

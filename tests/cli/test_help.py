@@ -136,6 +136,7 @@ shares remake
 shares check
 shares drill
 shares restore
+store check
 store backup
 store restore
 """
