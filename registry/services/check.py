@@ -52,7 +52,9 @@ def check_store(desk: Desk, told: Callable[[int], None]) -> Iterator[Finding]:
             return
         frame = yield from _frame_of(desk)
         if frame is None:
-            yield Finding("keysets.none", "key sets", "none can be read: the rest was not checked")
+            yield Finding(
+                "keysets.unread", "key sets", "not all can be read: the rest was not checked"
+            )
             return
         yield from check_key_rows(desk)
         yield from check_transcripts(desk)
@@ -63,12 +65,13 @@ def check_store(desk: Desk, told: Callable[[int], None]) -> Iterator[Finding]:
 
 
 def _frame_of(desk: Desk) -> Any:
-    """Check the key sets and signers lists; give what they bind, or None without a key set."""
+    """Check the key sets and signers lists; give what they bind, or None where not
+    every key set can be read."""
     store = desk.store
     keysets: list[KeySet] = []
     for finding in check_keysets(store, desk.registry, keysets):
         yield finding
-    if not keysets:
+    if not keysets or len(keysets) < store.count_rows(tables.BY_NAME["keysets"]):
         return None
     own = registry_bindings([KeySetPin(keysets[-1], "")], desk.registry)
     lists: list[Signers] = []

@@ -83,16 +83,17 @@ def _event(
     subject, event_id, event_type, signer_id, body = row
     where = f"event sha256:{event_id.hex()}"
     try:
-        value = read_json(body).value
-        event = Event.from_json(value)
-        if canonical(value) != body:
+        document = read_json(body)
+        value, encode = document.value, document.canonical
+        event = Event.from_json(value, encode=encode)
+        if encode(value) != body:
             findings.append(Finding("events.body", where, "not in canonical bytes"))
             return None
     except PithError as error:
         findings.append(Finding("events.body", where, str(error)))
         return None
     number = event.body.subject
-    copy = examine_event(value, number, frame.bindings, known=record)
+    copy = examine_event(value, number, frame.bindings, encode, known=record)
     if copy.failed is not None:
         findings.append(Finding(copy.failed, where, str(copy.error)))
         return None

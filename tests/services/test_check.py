@@ -346,6 +346,11 @@ def test_a_damaged_file_and_foreign_tables_end_the_check(copy: World) -> None:
     assert set(found(copy)) == {"store.damaged"}
 
 
+def test_what_key_sets_bind_is_not_guessed(copy: World) -> None:
+    statement = "UPDATE keysets SET body = CAST('{}' AS BLOB) WHERE version = 2"
+    assert broken(copy, statement) == ["keysets.body", "keyset.version", "keysets.unread"]
+
+
 def test_all_cores_find_what_one_does(world: World, desk: Desk) -> None:
     count = 2 * BATCH + 7
     fill(desk, count, at=world.clock())
