@@ -60,7 +60,8 @@ def medians(pairs: list[tuple[float, float]]) -> tuple[float, float, float]:
     )
 
 
-def _run(*command: str, cores: int = CORES) -> None:
+def run(*command: str, cores: int = CORES) -> None:
+    """A command to its end, without its output, on so many cores."""
     first = sorted(os.sched_getaffinity(0))[:cores]
     subprocess.run(
         command,
@@ -87,8 +88,8 @@ def number(cores: int = CORES) -> Figure:
         path = Path(folder) / "records.jsonl"
         _records(path)
         pairs = rounds(
-            lambda: _run(sys.executable, "-m", "registry", "number", str(path), cores=cores),
-            lambda: _run(sys.executable, "-m", "benchmarks.bare_number", str(path)),
+            lambda: run(sys.executable, "-m", "registry", "number", str(path), cores=cores),
+            lambda: run(sys.executable, "-m", "benchmarks.bare_number", str(path)),
             5,
         )
     ours, theirs, ratio = medians(pairs)
@@ -140,8 +141,8 @@ def start() -> Figure:
         record = next(f for f in data.published_records() if "canonical_record" in f)
         path.write_text(json.dumps(record["canonical_record"]))
         pairs = rounds(
-            lambda: _run(str(pith), "number", str(path)),
-            lambda: _run(sys.executable, "-c", "pass"),
+            lambda: run(str(pith), "number", str(path)),
+            lambda: run(sys.executable, "-c", "pass"),
             21,
         )
     ours, theirs, ratio = medians(pairs)

@@ -10,7 +10,7 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import BinaryIO, Final, Self
 
 from registry.cli._boundary import complain, exit_code, note
 from registry.cli._input import Item, opened
@@ -22,6 +22,8 @@ from registry.ingest.streams import unpacked
 from registry.ingest.table import format_named, recognised
 from registry.protocol.canonical import canonical
 from registry.services.ingest import Licences, Ready, licences_of, ready, too_long
+
+_OUTPUT: Final = "output.write"
 
 
 @contextmanager
@@ -98,13 +100,18 @@ class Rows:
             "code": error.code,
             "reason": str(error),
         }
-        self.rejects.write(canonical(told) + b"\n")
+        try:
+            self.rejects.write(canonical(told) + b"\n")
+        except OSError as error:
+            raise StoreError(f"cannot write the rejects: {error.strerror}", code=_OUTPUT) from None
 
     def _accepted(self) -> Iterator[tuple[Item, Ready]]:
         for path in self.files:
             try:
                 yield from self._of(path)
             except PithError as error:  # it cannot be read, or not to its end
+                if error.code == _OUTPUT:
+                    raise
                 self.refuse(error)
 
     def _of(self, path: str) -> Iterator[tuple[Item, Ready]]:
@@ -175,7 +182,7 @@ def output(path: Path, files: list[str]) -> Iterator[BinaryIO]:
     except (OSError, ValueError) as error:
         raise StoreError(
             f"cannot write {shown(str(path))}: {getattr(error, 'strerror', None) or error}",
-            code="output.write",
+            code=_OUTPUT,
         ) from None
     with file:
         yield file

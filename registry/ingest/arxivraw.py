@@ -26,9 +26,8 @@ def read(data: bytes) -> Entry:
     version, submitted_at = latest(
         [(each.attribute("version"), each.text("date").strip()) for each in versions]
     )
-    source_id = paper.text("id").strip()
     return Entry(
-        source=Source.from_json({"kind": "arxiv", "id": source_id, "version": version}, "$"),
+        source=Source("arxiv", paper.text("id").strip(), version),
         title=full_text(paper.text("title"), "title"),
         abstract=full_text(paper.text("abstract"), "abstract"),
         authors=paper.text("authors", ""),

@@ -33,7 +33,7 @@ def read(data: bytes) -> Entry:
     source_id, version = parse_versioned("arxiv", found[1])
     authors = [Fields(each, _ATOM).text("name").strip() for each in entry.all("author")]
     return Entry(
-        source=Source.from_json({"kind": "arxiv", "id": source_id, "version": version}, "$"),
+        source=Source("arxiv", source_id, version),
         title=full_text(entry.text("title"), "title"),
         abstract=full_text(entry.text("summary"), "abstract"),
         authors=", ".join(authors),

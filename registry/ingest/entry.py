@@ -27,7 +27,7 @@ class Row(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One version of a paper; ``license`` is None where the format has no place for one,
-    "" where the source names none."""
+    "" where the source names none. The form of ids is checked by `record`, as of any record."""
 
     source: Source
     title: str

@@ -19,7 +19,8 @@ _ID: Final = re.compile(rb'"id"\s*:\s*"([^"\\]{1,128})"')
 def read(data: bytes) -> Entry:
     """One line; members beside those that are needed may be there."""
     members = read_json(data).value
-    schema.closed({k: v for k, v in members.items() if k in _NEEDED}, _NEEDED, "$")
+    if not members.keys() >= _NEEDED:
+        schema.closed({name: members[name] for name in _NEEDED & members.keys()}, _NEEDED, "$")
     version, submitted_at = latest(
         [
             _version(item, f"$.versions[{i}]")
@@ -27,7 +28,7 @@ def read(data: bytes) -> Entry:
         ]
     )
     return Entry(
-        source=Source.from_json({"kind": "arxiv", "id": members["id"], "version": version}, "$"),
+        source=Source("arxiv", _text(members, "id"), version),
         title=full_text(_text(members, "title"), "title"),
         abstract=full_text(_text(members, "abstract"), "abstract"),
         authors=_text(members, "authors") if members.get("authors") else "",

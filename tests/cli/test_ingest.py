@@ -2,8 +2,10 @@
 
 import gzip
 import json
+import signal
 import sys
 from pathlib import Path
+from subprocess import DEVNULL, PIPE
 from typing import Any
 
 import pytest
@@ -13,7 +15,7 @@ from registry.ingest.entry import MAX_ROW
 from registry.protocol.graph import Paper as Parts
 from registry.protocol.record import Record
 from tests.cli.conftest import Pith
-from tests.cli.lab import process, rows
+from tests.cli.lab import process, rows, start
 from tests.ingest.papers import LICENSE, V1, V2, Paper, atom, kaggle, numbered, oai
 from tests.parts import vectors_dir
 
@@ -239,6 +241,33 @@ def test_what_is_read_is_never_written(pith: Pith, snapshot: Path, option: str) 
     pith("ingest", "arxiv", snapshot, option, "/nonexistent/x").refused(8, "output.write")
 
     assert snapshot.read_bytes() == before
+
+
+@pytest.mark.parametrize("option", ["--graphs", "--rejects"])
+def test_a_full_disk_is_told_of_the_output(tmp_path: Path, option: str) -> None:
+    file = written(tmp_path / "rows", kaggle(*PAPERS, *[Paper(title=" ")] * 200))
+
+    done = process("ingest", "arxiv", file, option, "/dev/full")
+
+    assert "[output.write]" in done.err
+    assert "cannot read" not in done.err
+    assert done.code in (3, 8)
+
+
+def test_ctrl_c_closes_with_the_summary(tmp_path: Path) -> None:
+    lines = kaggle(*PAPERS) * 1000
+    with start(
+        "ingest", "arxiv", "-", home=tmp_path, stdin=PIPE, stdout=DEVNULL, stderr=PIPE
+    ) as run:
+        assert run.stdin is not None
+        run.stdin.write(lines)
+        run.stdin.flush()  # all but the last of it was read by now
+        run.send_signal(signal.SIGINT)
+        _, err = run.communicate(timeout=60)
+
+    assert run.returncode == 130
+    assert b"accepted, 0 rejected" in err
+    assert b"Traceback" not in err
 
 
 def test_options_that_do_not_go_together(pith: Pith, snapshot: Path, tmp_path: Path) -> None:
