@@ -21,15 +21,17 @@ class Progress:
     def __enter__(self) -> Self:
         return self
 
-    def add(self, count: int) -> None:
-        """Note that *count* more are done."""
+    def add(self, count: int, share: float | None = None) -> None:
+        """Note that *count* more are done; *share* is how much of the input that is, where
+        its length is known in bytes alone."""
         self.done += count
         passed = time.monotonic()
         if self.visible and passed - self.shown >= 0.5:
             self.shown = passed
             rate = self.done / (passed - self.started)
             of = "" if self.total is None else f" of {self.total:,}"
-            left = "" if self.total is None else f", {time_left(self.total - self.done, rate)} left"
+            total = round(self.done / share) if self.total is None and share else self.total
+            left = "" if total is None else f", {time_left(total - self.done, rate)} left"
             sys.stderr.write(f"\r\x1b[Kpith: {self.verb} {self.done:,}{of} ({rate:,.0f}/s{left}) ")
             sys.stderr.flush()
 

@@ -141,7 +141,9 @@ def _minted(
             if as_json:
                 event = each.snapshot
                 found = None if event is None or isinstance(event, PithError) else event.event_id
-                _output.json_line(told(each.minted) | {"graph_snapshot": found})
+                made = each.minted
+                line = told(made.record, made.receipt, made.new)
+                _output.json_line(line | {"graph_snapshot": found})
             else:
                 _output.lines([str(each.minted.record.number)])
         fresh = sum(each.minted.new for each in published)

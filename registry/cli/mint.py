@@ -1,5 +1,6 @@
 """pith mint."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,11 +15,11 @@ from registry.cli.number import described
 from registry.errors import PithError
 from registry.protocol.canonical import JsonObject
 from registry.protocol.instant import Instant
+from registry.protocol.receipt import Receipt
 from registry.protocol.record import Record
 
 if TYPE_CHECKING:
     from registry.services.desk import Desk
-    from registry.services.mint import Minted
     from registry.signing.signer import Signer
 
 app = group("Mint records.")
@@ -51,9 +52,9 @@ def finished_before(desk: "Desk", signer: "Signer", at: Instant) -> int:
     return code
 
 
-def told(item: "Minted") -> JsonObject:
+def told(record: Record, receipt: Receipt, new: bool) -> JsonObject:
     """A minted record for ``--json``."""
-    return described(item.record) | {"receipt": item.receipt.to_json(), "new": item.new}
+    return described(record) | {"receipt": receipt.to_json(), "new": new}
 
 
 @app.command(epilog=example("pith mint records.jsonl --json > receipts.jsonl"))
@@ -74,27 +75,29 @@ def mint(
     whether it is new. A record minted before keeps its number and receipt. A refused
     line is reported with its number and does not stop the rest unless --strict.
     """
-    from registry.services.mint import mint
+    from registry.services.minting import Pair, mint_all
 
     desk = open_desk(context, home)
     batch = Batch(files, strict, Record.parse)
     now = desk.clock()
     signer = desk.signer(now, past_rotation)
     batch.exit = finished_before(desk, signer, now)
+
+    def pages() -> Iterator[list[Pair]]:
+        for page in batch.pages(desk.config.mint_batch):
+            warn_future(page, desk.clock())
+            yield [Pair(record) for record in page]
+
     new = old = 0
     with Progress("minted") as progress:
-        for page in batch.pages(desk.config.mint_batch):
-            at = desk.clock()
-            desk.check_clock(at)
-            warn_future(page, at)
-            minted = mint(desk, signer, page, at=at)
+        for passed in mint_all(desk, signer, pages(), clock=desk.clock):
             if as_json:
-                for item in minted:
-                    _output.json_line(told(item))
+                for item in passed:
+                    _output.json_line(told(item.record, item.receipt(desk), item.new))
             else:
-                _output.lines([str(item.record.number) for item in minted])
-            fresh = sum(item.new for item in minted)
-            new, old = new + fresh, old + len(minted) - fresh
-            progress.add(len(minted))
+                _output.lines([str(item.record.number) for item in passed])
+            fresh = sum(item.new for item in passed)
+            new, old = new + fresh, old + len(passed) - fresh
+            progress.add(len(passed), batch.share)
     note(f"{new} minted, {old} minted before")
     return batch.exit

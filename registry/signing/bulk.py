@@ -1,8 +1,9 @@
-"""Signing record_created events by the batch: minting many records, or issuing them again.
+"""Signing by the batch: record_created events for minting many records or issuing them
+again, and the graph snapshots that follow them.
 
 The bytes are those that `registry.signing.documents` makes one by one. What it
 does for each document by reading it again, this does by building the event of a
-record that it has just read under the closed schema, from nothing else. Self-check
+record or payload that it has just read under the closed schema, from nothing else. Self-check
 (protocol.md 9.6): a key in this process signs twice and the two are compared, any
 other signature is verified; the first and the last event of a batch are examined
 with the function that strangers use.
@@ -18,14 +19,17 @@ from registry.protocol.canonical import Json, embedded, plain_canonical
 from registry.protocol.event import (
     MAX_EVENT_BYTES,
     Event,
+    EventBody,
     Signature,
     SignerRef,
     check_links,
     record_created,
 )
 from registry.protocol.event_checks import examine_event
+from registry.protocol.event_types import EVENT_TYPES, GRAPH_SNAPSHOT
 from registry.protocol.instant import Instant
 from registry.protocol.number import PithNumber
+from registry.protocol.payloads import About
 from registry.protocol.receipt import Receipt, receipt_message
 from registry.protocol.record import Record
 from registry.protocol.strict_json import read_json
@@ -67,20 +71,82 @@ def sign_records(
     ``receipt.times``, and KeyUnavailableError when the signer fails; nothing of the batch
     leaves then.
     """
-    sign = signer._sign_twice if isinstance(signer, SeedSigner) else signer._sign
-    who = SignerRef.of_registry(registry, signer.key_id, signer.public_key)
+    sign, who = _checking(signer), SignerRef.of_registry(registry, signer.key_id, signer.public_key)
     numbers: list[PithNumber] = []
     batch: list[Issued] = []
     for issue in issues:
         record = _read(issue.record)
         batch.append(_issued(sign, who, record, issue, builder_version))
         numbers.append(record.number)
-    for place in sorted({0, len(batch) - 1} if batch else ()):
-        value = read_json(batch[place].event).value
+    _examine_ends(signer, who, numbers, [issued.event for issued in batch])
+    return batch
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotIssue:
+    """A payload, as its canonical bytes, that is to become the graph_snapshot right after
+    the event *prev_event* of its record; it supersedes nothing."""
+
+    subject: PithNumber
+    payload: bytes
+    prev_event: str
+    at: Instant
+
+
+def sign_snapshots(
+    signer: Signer, registry: str, issues: Sequence[SnapshotIssue]
+) -> list[tuple[bytes, bytes]]:
+    """Sign a batch of graph snapshots: of each its id (32 bytes) and canonical bytes.
+
+    Raises MalformedError or MismatchError where bytes are not such a payload or an event
+    would not be one, ``signing.canonical`` where they are one in another spelling, and
+    KeyUnavailableError when the signer fails; nothing of the batch leaves then.
+    """
+    sign, who = _checking(signer), SignerRef.of_registry(registry, signer.key_id, signer.public_key)
+    batch = [_snapshot(sign, who, issue) for issue in issues]
+    _examine_ends(signer, who, [issue.subject for issue in issues], [data for _, data in batch])
+    return batch
+
+
+def _snapshot(
+    sign: Callable[[bytes], bytes], who: SignerRef, issue: SnapshotIssue
+) -> tuple[bytes, bytes]:
+    row = EVENT_TYPES[GRAPH_SNAPSHOT]
+    target = row.targets[0]
+    document = read_json(issue.payload)
+    row.check_payload(document.value, About(issue.subject, target), "$")
+    if document.canonical(document.value) != issue.payload:
+        raise MismatchError(
+            f"the snapshot of {issue.subject} was offered in other bytes than its canonical ones",
+            code="signing.canonical",
+        )
+    check_links((), issue.prev_event)
+    body = EventBody(
+        event_type=row.name,
+        subject=issue.subject,
+        target=target,
+        payload=embedded(issue.payload),
+        signer=who,
+        created_at=issue.at.whole,
+        supersedes=(),
+        prev_event=issue.prev_event,
+    )
+    return _sealed(sign, body, issue.at)
+
+
+def _checking(signer: Signer) -> Callable[[bytes], bytes]:
+    return signer._sign_twice if isinstance(signer, SeedSigner) else signer._sign
+
+
+def _examine_ends(
+    signer: Signer, who: SignerRef, numbers: Sequence[PithNumber], events: Sequence[bytes]
+) -> None:
+    """Examine the first and the last event of a batch as a stranger would."""
+    for place in sorted({0, len(events) - 1} if events else ()):
+        value = read_json(events[place]).value
         examined = examine_event(value, numbers[place], {who: signer.public_key})
         if examined.error is not None:
             raise examined.error
-    return batch
 
 
 def _read(data: bytes) -> Record:
@@ -123,16 +189,21 @@ def _issued(
         prev_event=issue.prev_event,
         embed=_embedded,
     )
+    return Issued(*_sealed(sign, body, issue.at), record.digest)
+
+
+def _sealed(sign: Callable[[bytes], bytes], body: EventBody, at: Instant) -> tuple[bytes, bytes]:
+    """The id and the canonical bytes of an event whose payload stands embedded."""
     digest = hashlib.sha256(plain_canonical(body.to_json())).digest()
-    signature = Signature(who.key_id, who.fingerprint, sign(digest), issue.at)
+    signature = Signature(body.signer.key_id, body.signer.fingerprint, sign(digest), at)
     event = Event(body, signature, digest.hex(), f"sha256:{digest.hex()}")
     data = plain_canonical(event.to_json())
     if len(data) > MAX_EVENT_BYTES:
         raise MalformedError(
-            f"the event of {record.number} has {len(data)} bytes, over {MAX_EVENT_BYTES}",
+            f"the event of {body.subject} has {len(data)} bytes, over {MAX_EVENT_BYTES}",
             code="event.size",
         )
-    return Issued(digest, data, record.digest)
+    return digest, data
 
 
 def _embedded(record: Record) -> Json:

@@ -11,6 +11,8 @@ from registry.store.database import open_database, translated, write
 
 T = TypeVar("T")
 PAGE: Final = 500
+CACHE_KIB: Final = 32 << 10
+CHECKPOINT_PAGES: Final = 16_384
 
 
 class Database:
@@ -47,6 +49,12 @@ class Database:
     def _first(self, statement: str, values: Mapping[str, Any]) -> tuple[Any, ...] | None:
         rows = self._rows(statement, values)
         return rows[0] if rows else None
+
+    def widen(self) -> None:
+        """Make ready for many writes: indexes are written at random places, and a larger
+        cache and rarer checkpoints let several batches share a page."""
+        self._db.pragma("cache_size", -CACHE_KIB)
+        self._db.wal_autocheckpoint(CHECKPOINT_PAGES)
 
     def check_database(self) -> None:
         """Ask the database whether its file is sound; StoreError ``store.damaged``."""

@@ -1,17 +1,25 @@
 """Claims, the events they become, the heads of chains, and bundles."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from registry.errors import ConflictError
 from registry.protocol.bundle import Bundle
 from registry.protocol.event import Event
+from registry.protocol.event_types import GRAPH_SNAPSHOT, RECORD_CREATED
 from registry.protocol.instant import Instant
 from registry.protocol.number import PithNumber
 from registry.protocol.record import Record
 from registry.store import sql
 from registry.store.base import PAGE, held
 from registry.store.journal import Journal
-from registry.store.rows import MAX_CLAIM_AGE, NO_EVENT, Intent, SignatureRow, event_bytes
+from registry.store.rows import (
+    MAX_CLAIM_AGE,
+    NO_EVENT,
+    Intent,
+    MintRow,
+    SignatureRow,
+    event_bytes,
+)
 
 
 class Chains(Journal):
@@ -28,12 +36,15 @@ class Chains(Journal):
         """
         claims: list[Intent | None] = []
         with self._write():
+            values = map(record_values, records)
+            fresh = {suffix for (suffix,) in self._db.executemany(sql.ADD_RECORD, values)}
             for record in records:
                 subject = record.number.suffix
-                if list(self._db.execute(sql.ANY_HEAD, {"subject": subject})):
+                if subject not in fresh and list(
+                    self._db.execute(sql.ANY_HEAD, {"subject": subject})
+                ):
                     claims.append(None)
                     continue
-                self._insert_record(record)
                 claims.append(self._claim(Intent(subject, NO_EVENT, at, b""), since))
         return claims
 
@@ -106,6 +117,43 @@ class Chains(Journal):
             self._require_signing({event.signature.key_id for event, _ in entries})
             return [self._add_own(event, journal) for event, journal in entries]
 
+    def add_mints(
+        self, key_id: str, signer_id: str, mints: Sequence[MintRow]
+    ) -> tuple[list[bool], list[bool]]:
+        """Store by the batch what a key of ours signed for minting: as `add_own_events`
+        would, all of it or none.
+
+        Says for each whether its record_created was new, and whether its snapshot was
+        stored; that is thrown away where the record_created was stored before, because
+        something else may follow it by now. Raises what `add_own_events` raises.
+        """
+        with self._write():
+            self._require_signing([key_id])
+            values = (_created(signer_id, mint) for mint in mints)
+            added = {event_id for (event_id,) in self._db.executemany(sql.ADD_EVENT, values)}
+            news = [_taken(added, mint.event_id) for mint in mints]
+            fresh = [mint for mint, new in zip(mints, news, strict=True) if new]
+            shown = [mint for mint in fresh if mint.snapshot_id is not None]
+            list(self._db.executemany(sql.ADD_EVENT, (_shown(signer_id, mint) for mint in shown)))
+            heads = (
+                {
+                    "subject": mint.subject,
+                    "signer_id": signer_id,
+                    "event_id": mint.snapshot_id or mint.event_id,
+                }
+                for mint in fresh
+            )
+            if len(list(self._db.executemany(sql.ADD_HEAD, heads))) != len(fresh):
+                raise _moved("one of the records")
+            self._db.executemany(sql.ADD_SIGNATURE, _lines(key_id, mints, shown))
+            self._db.executemany(
+                sql.DROP_INTENT,
+                ({"subject": mint.subject, "prev": NO_EVENT} for mint in mints),
+            )
+        return news, [
+            new and mint.snapshot_id is not None for mint, new in zip(mints, news, strict=True)
+        ]
+
     def _add_own(self, event: Event, journal: Sequence[SignatureRow]) -> bool:
         subject, prev = event.body.subject, event.body.prev_event
         for line in journal:
@@ -143,11 +191,7 @@ class Chains(Journal):
             else self._db.execute(sql.MOVE_HEAD, head | {"prev": event_bytes(old)})
         )
         if not list(moved):
-            raise ConflictError(
-                f"the chain of {number} has moved on",
-                code="event.head",
-                hint="nothing was stored; run the command again",
-            )
+            raise _moved(str(number))
 
     def find_head(self, subject: str, signer_id: str) -> str | None:
         """The id of the last event of a signer on a record."""
@@ -178,6 +222,55 @@ class Chains(Journal):
             "body": bundle.to_bytes(),
         }
         return bool(list(self._db.execute(sql.ADD_BUNDLE, values)))
+
+
+def _moved(subject: str) -> ConflictError:
+    return ConflictError(
+        f"the chain of {subject} has moved on",
+        code="event.head",
+        hint="nothing was stored; run the command again",
+    )
+
+
+def _created(signer_id: str, mint: MintRow) -> dict[str, str | bytes]:
+    return {
+        "event_id": mint.event_id,
+        "subject": mint.subject,
+        "event_type": RECORD_CREATED,
+        "signer_id": signer_id,
+        "body": mint.event,
+    }
+
+
+def _shown(signer_id: str, mint: MintRow) -> dict[str, str | bytes | None]:
+    return {
+        "event_id": mint.snapshot_id,
+        "subject": mint.subject,
+        "event_type": GRAPH_SNAPSHOT,
+        "signer_id": signer_id,
+        "body": mint.snapshot,
+    }
+
+
+def _taken(added: set[bytes], event_id: bytes) -> bool:
+    """Whether an event is among those added; the second of two copies is not."""
+    if event_id in added:
+        added.remove(event_id)
+        return True
+    return False
+
+
+def _lines(
+    key_id: str, mints: Sequence[MintRow], shown: Sequence[MintRow]
+) -> Iterator[dict[str, str | bytes | int | None]]:
+    """The journal's lines: receipt and event of each record, then the snapshots."""
+    for mint in mints:
+        at = mint.at.micros
+        yield {"key_id": key_id, "kind": "receipt", "digest": mint.record_digest, "at": at}
+        yield {"key_id": key_id, "kind": "event", "digest": mint.event_id, "at": at}
+    for mint in shown:
+        at = mint.at.micros
+        yield {"key_id": key_id, "kind": "event", "digest": mint.snapshot_id, "at": at}
 
 
 def bundle_line(bundle: Bundle) -> SignatureRow:

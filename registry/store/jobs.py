@@ -17,10 +17,6 @@ from registry.store.journal import Journal
 from registry.store.rows import Intent, SignatureRow
 
 State: TypeAlias = Literal["planned", "running", "switched", "abandoned"]
-CACHE_KIB: Final = 64 << 10
-CHECKPOINT_PAGES: Final = 16_384
-"""While a job runs the journal's index is written at random places: a larger cache and
-rarer checkpoints let several batches share a page."""
 NOT_DERIVED: Final = "not derived again from its source"
 CHANGED: Final = "changed since the plan"
 
@@ -115,8 +111,7 @@ class Jobs(Journal):
                     code="job.busy",
                     hint="`pith reissue status` shows how far it is",
                 ) from None
-            self._db.pragma("cache_size", -CACHE_KIB)
-            self._db.wal_autocheckpoint(CHECKPOINT_PAGES)
+            self.widen()
             yield
         finally:
             os.close(fd)

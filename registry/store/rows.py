@@ -1,7 +1,7 @@
 """The rows that are no documents: what is claimed, where keys are, what was signed and done."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from registry.protocol.canonical import JsonObject
 from registry.protocol.instant import Instant
@@ -24,6 +24,19 @@ class Intent:
     prev: bytes
     at: Instant
     body: bytes
+
+
+class MintRow(NamedTuple):
+    """A record_created that begins a chain, and the graph_snapshot after it where there is
+    one: ids (32 bytes) and canonical bytes; ``at`` is the time of every signature."""
+
+    subject: str
+    record_digest: bytes
+    event_id: bytes
+    event: bytes
+    snapshot_id: bytes | None
+    snapshot: bytes | None
+    at: Instant
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ RECORD: Final = "SELECT body FROM records WHERE suffix = :suffix"
 ADD_RECORD: Final = (
     "INSERT INTO records (digest, suffix, year, source_kind, source_id, source_version, body) "
     "VALUES (:digest, :suffix, :year, :source_kind, :source_id, :source_version, :body) "
-    "ON CONFLICT DO NOTHING RETURNING digest"
+    "ON CONFLICT DO NOTHING RETURNING suffix"
 )
 # Only minted records are found: one that an interrupted mint left has no head yet.
 RECORDS_BY_PREFIX: Final = (
@@ -51,7 +51,7 @@ COUNT_INTENTS: Final = "SELECT count(*) FROM intents"
 ADD_EVENT: Final = (
     "INSERT INTO events (event_id, subject, event_type, signer_id, body) "
     "VALUES (:event_id, :subject, :event_type, :signer_id, :body) "
-    "ON CONFLICT DO NOTHING RETURNING seq"
+    "ON CONFLICT DO NOTHING RETURNING event_id"
 )
 EVENT: Final = "SELECT body FROM events WHERE event_id = :event_id"
 EVENTS_OF: Final = "SELECT body FROM events WHERE subject = :subject ORDER BY seq"
@@ -136,7 +136,8 @@ ADD_SIGNATURE: Final = (
     "ON CONFLICT DO NOTHING"
 )
 LAST_SIGNED_AT: Final = (
-    "SELECT max(at) FROM (SELECT at FROM signatures UNION ALL SELECT at FROM restored) made"
+    "SELECT max(at) FROM (SELECT max(at) AS at FROM signatures "
+    "UNION ALL SELECT max(at) AS at FROM restored) made"
 )
 SIGNATURES: Final = (
     "SELECT seq, key_id, kind, digest, at FROM signatures WHERE seq > :after "

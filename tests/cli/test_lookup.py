@@ -138,7 +138,8 @@ def test_an_ambiguous_short_alias_is_never_the_first_match(pith: Pith, stocked: 
     connection = apsw.Connection(str(stocked / "registry.db"))
     rival, suffix = record(77), SUFFIX[:8] + "A" * 18
     connection.execute(
-        "INSERT INTO records VALUES (?, ?, 2024, 'arxiv', '2401.00077', 1, ?)",
+        "INSERT INTO records (digest, suffix, year, source_kind, source_id, source_version, "
+        "body) VALUES (?, ?, 2024, 'arxiv', '2401.00077', 1, ?)",
         (rival.digest, suffix, rival.canonical),
     )
     connection.execute("INSERT INTO heads VALUES (?, 'lab.example', x'00')", (suffix,))

@@ -24,7 +24,8 @@ def ground(world: World, count: int) -> list[Record]:
     for i, each in enumerate(records):
         suffix = f"{prefix}{'ABCDEFGHIJKLMNOPQRSTUVWXYZ'[i] * 18}"
         connection.execute(
-            "INSERT INTO records VALUES (?, ?, 2024, 'arxiv', ?, 1, ?)",
+            "INSERT INTO records (digest, suffix, year, source_kind, source_id, source_version, "
+            "body) VALUES (?, ?, 2024, 'arxiv', ?, 1, ?)",
             (each.digest, suffix, each.source.id, each.canonical),
         )
         connection.execute("INSERT INTO heads VALUES (?, 'lab.example', x'00')", (suffix,))

@@ -5,15 +5,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from registry.errors import KeyUnavailableError, MalformedError, MismatchError, PithError
-from registry.protocol.event import SignerRef, record_created
+from registry.protocol.canonical import canonical
+from registry.protocol.event import EventBody, SignerRef, record_created
+from registry.protocol.graph import Paper, graph_snapshot
 from registry.protocol.instant import Instant
 from registry.protocol.keys import PublicKey
 from registry.protocol.record import Record
 from registry.protocol.source import Source
-from registry.signing.bulk import Issue, sign_records
+from registry.protocol.strict_json import read_json
+from registry.signing.bulk import Issue, SnapshotIssue, sign_records, sign_snapshots
 from registry.signing.documents import sign_event, sign_receipt
 from registry.signing.signer import SeedSigner, public_key_of
-from tests.cli.lab import record
+from tests.cli.lab import ABSTRACT, TITLE, record
 
 REGISTRY = "lab.example"
 SEED = bytes(range(32))
@@ -204,3 +207,59 @@ def test_one_bad_issue_in_the_middle_leaves_nothing(bad: Issue, code: str) -> No
         sign_records(SIGNER, REGISTRY, [good[0], bad, good[1]], builder_version=BUILDER)
 
     assert caught.value.code == code
+
+
+def payload(headline: str = "", verdict_id: str | None = None) -> bytes:
+    """The payload of a snapshot of `record`'s paper."""
+    paper = Paper(TITLE, ABSTRACT, headline=headline)
+    snapshot = graph_snapshot(paper, record(), builder_version=BUILDER)
+    return canonical({"graph_snapshot": snapshot, "verdict_id": verdict_id})
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(texts, ids, st.integers(0, AT.micros)), max_size=4))
+def test_snapshots_have_the_bytes_of_signing_one_by_one(batch: list[tuple[str, str, int]]) -> None:
+    number = record().number
+    issues = [SnapshotIssue(number, payload(words), prev, Instant(at)) for words, prev, at in batch]
+
+    made = sign_snapshots(SIGNER, REGISTRY, issues)
+
+    who = SignerRef.of_registry(REGISTRY, SIGNER.key_id, SIGNER.public_key)
+    for issue, found in zip(issues, made, strict=True):
+        value = read_json(issue.payload).value
+        at, prev = issue.at.whole, issue.prev_event
+        body = EventBody("graph_snapshot", number, "graph", value, who, at, (), prev)
+        event = sign_event(SIGNER, body, signed_at=issue.at)
+        assert found == (bytes.fromhex(event.sha256), event.canonical)
+
+
+@pytest.mark.parametrize(
+    ("data", "prev", "code"),
+    [
+        (record().canonical, OLD, "schema.members"),
+        (payload() + b" ", OLD, "signing.canonical"),
+        (payload().replace(b'"verdict_id":null', b'"verdict_id":1'), OLD, "schema.type"),
+        (payload(), "x", "schema.event_id"),
+        (payload("x" * 65_000), OLD, "event.size"),
+    ],
+)
+def test_what_is_no_snapshot_leaves_nothing(data: bytes, prev: str, code: str) -> None:
+    issues = [
+        SnapshotIssue(record().number, payload(), OLD, AT),
+        SnapshotIssue(record().number, data, prev, AT),
+    ]
+
+    with pytest.raises(PithError) as caught:
+        sign_snapshots(SIGNER, REGISTRY, issues)
+
+    assert caught.value.code == code
+
+
+@pytest.mark.parametrize("spoilt", [1, 3])
+def test_a_bad_signature_at_either_end_of_snapshots_is_found(spoilt: int) -> None:
+    issues = [SnapshotIssue(record().number, payload(str(i)), OLD, AT) for i in range(3)]
+
+    with pytest.raises(PithError) as caught:
+        sign_snapshots(Elsewhere(spoilt), REGISTRY, issues)
+
+    assert caught.value.code.startswith("signature.")

@@ -7,16 +7,18 @@ CREATE TABLE meta (
     value TEXT NOT NULL
 );
 
--- A record is content-addressed: a row is never updated.
+-- A record is content-addressed: a row is never updated. The suffix is the first 130 bits
+-- of the digest, so no index on the digest is needed; rows lie in the order they came.
 CREATE TABLE records (
-    digest         BLOB PRIMARY KEY,
+    seq            INTEGER PRIMARY KEY,
+    digest         BLOB NOT NULL,
     suffix         TEXT NOT NULL UNIQUE,
     year           INTEGER NOT NULL,
     source_kind    TEXT NOT NULL,
     source_id      TEXT NOT NULL,
     source_version INTEGER NOT NULL,
     body           BLOB NOT NULL
-) WITHOUT ROWID;
+);
 CREATE INDEX records_by_source ON records (source_kind, source_id, source_version);
 
 -- A place in the chain of a record, claimed before anything is signed for it.
@@ -113,6 +115,7 @@ CREATE TABLE signatures (
     at     INTEGER NOT NULL,
     UNIQUE (kind, digest, key_id)
 );
+CREATE INDEX signatures_by_time ON signatures (at);
 
 -- Lists of documents that one timestamp of an outside authority dates, each with it;
 -- last_seq is that of the last event listed.

@@ -1,0 +1,187 @@
+"""Bulk minting, durable, against bare signatures and a plain script in the same run.
+
+``python -m benchmarks.minting 1000000`` runs it once in a temporary folder and prints what
+every tenth of it cost, with the largest memory of every process.
+"""
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice, pairwise
+from pathlib import Path
+
+import apsw
+
+from benchmarks.papers import abstract, lines, title
+from benchmarks.reissue import Peaks, bare
+from registry.app import now
+from registry.protocol.graph import Paper
+from registry.protocol.record import Record
+from registry.services.desk import Desk
+from registry.services.find import find_record
+from registry.services.minting import Pair, mint_all
+from tests.services.registry import Clock, World
+
+RECORDS = 50_000
+_PAGE = 1000
+
+
+def _entries(data: Iterator[bytes], graphs: bool) -> Iterator[list[Pair]]:
+    number = 0
+    while page := list(islice(data, _PAGE)):
+        entries = []
+        for line in page:
+            paper = Paper(title(number), abstract(), "A. Author, B. Author") if graphs else None
+            entries.append(Pair.of(Record.parse(line), paper))
+            number += 1
+        yield entries
+
+
+def _spent() -> float:
+    """Processor seconds of this process and of the workers that have ended."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
+@dataclass(frozen=True)
+class Minted:
+    """What one mint took: seconds of each tenth, processor seconds and disk of all of it."""
+
+    tenths: list[float]
+    spent: float
+    disk: int
+    signed: int
+    peaks: Peaks
+
+    @property
+    def seconds(self) -> float:
+        """All of it."""
+        return sum(self.tenths)
+
+
+def mint(
+    count: int,
+    graphs: bool,
+    look: Callable[[Desk], None] = lambda _: None,
+    say: Callable[[str], None] = lambda _: None,
+) -> Minted:
+    """Mint so many into a new registry, and *look* at it then."""
+    with tempfile.TemporaryDirectory() as folder:
+        world = World(Path(folder) / "home", clock=Clock(now().plus(seconds=-60))).begin()
+        desk = world.desk()
+        signer = desk.signer(now())
+        peaks, marks, done = Peaks(), [time.perf_counter()], 0
+        before, own = _spent(), time.process_time()
+        with peaks.watched():
+            for passed in mint_all(desk, signer, _entries(lines(count), graphs), clock=now):
+                done += len(passed)
+                if done * 10 >= len(marks) * count:
+                    marks.append(time.perf_counter())
+                    say(
+                        f"{done:,} after {marks[-1] - marks[0]:.0f} s, "
+                        f"{time.process_time() - own:.1f} s of processor here, "
+                        f"{peaks.main:.0f} MiB"
+                    )
+        spent = _spent() - before
+        look(desk)
+        counted = desk.store.count_minted()
+        desk.store.close()
+        if (done, counted) != (count, count):
+            raise SystemExit(f"{done} passed and {counted} minted of {count}")
+        (signed,) = next(iter(_database(world).execute("SELECT sum(length(body)) FROM events")))
+        disk = sum(path.stat().st_size for path in world.home.iterdir() if path.is_file())
+        tenths = [b - a for a, b in pairwise(marks)]
+        return Minted(tenths, spent, disk, signed, peaks)
+
+
+def _database(world: World) -> apsw.Connection:
+    return apsw.Connection(str(world.config.store_path), flags=apsw.SQLITE_OPEN_READONLY)
+
+
+def look_up(desk: Desk, count: int, say: Callable[[str], None]) -> None:
+    """Records found by number and by alias against bare look-ups by primary key."""
+    places = range(0, count, max(1, count // 2000))
+    records = [Record.parse(data) for place, data in enumerate(lines(count)) if place in places]
+    numbers = [str(record.number) for record in records]
+    aliases = [f"arxiv:{record.source.id}" for record in records]
+    shorts = [record.number.suffix[:16] for record in records]
+    store = desk.store
+
+    def bare_rows() -> None:
+        for record in records:
+            list(
+                store._db.execute(
+                    "SELECT body FROM records WHERE suffix = :s", {"s": record.number.suffix}
+                )
+            )
+
+    def found(names: list[str]) -> Callable[[], None]:
+        def find() -> None:
+            for name in names:
+                find_record(desk, name)
+
+        return find
+
+    for name, work in (
+        ("a bare look-up", bare_rows),
+        ("by number", found(numbers)),
+        ("by arXiv id", found(aliases)),
+        ("by 16 characters", found(shorts)),
+    ):
+        times = []
+        for _ in range(5):
+            started = time.perf_counter()
+            work()
+            times.append((time.perf_counter() - started) / len(records))
+        say(f"{name} at {count:,}: {statistics.median(times) * 1e6:.1f} µs")
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+def plain(count: int, graphs: bool) -> float:
+    """Seconds of the plain script, as a process."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "records.jsonl"
+        file.write_bytes(b"".join(data + b"\n" for data in lines(count)))
+        command = [sys.executable, "-m", "benchmarks.plain_mint", file, Path(folder) / "plain.db"]
+        started = time.perf_counter()
+        subprocess.run([*command, *(["graphs"] if graphs else [])], check=True)
+        return time.perf_counter() - started
+
+
+def main() -> None:
+    """Run it once, for as many as the first argument says, with snapshots unless ``bare``."""
+    count, graphs = int(sys.argv[1]), sys.argv[2:] != ["bare"]
+    each = 3 if graphs else 2
+    few = [mint(10_000, graphs) for _ in range(3)]
+    first = statistics.median(one.spent for one in few) / 10_000
+    wall = statistics.median(one.seconds for one in few) / 10_000
+    _say(f"10,000: {wall * 1e6:.0f} µs, {first * 1e6:.0f} µs of processor a record")
+    seconds = bare(each * 20_000) / 20_000
+    _say(f"{each} bare signatures, each made twice: {seconds * 1e6:.0f} µs a record")
+    found = mint(count, graphs, lambda desk: look_up(desk, count, _say), _say)
+    _say(f"{count:,}: {found.seconds:.0f} s, {count / found.seconds:,.0f}/s")
+    _say("each tenth, µs a record:", [round(t / count * 1e7) for t in found.tenths])
+    _say(
+        f"{found.seconds / count * 1e6:.0f} µs, {found.spent / count * 1e6:.0f} µs of processor "
+        f"a record: {found.seconds / count / wall:.2f} and {found.spent / count / first:.2f} "
+        f"times that at 10,000"
+    )
+    _say(f"peak MiB: {found.peaks.main:.0f}, workers {sorted(found.peaks.workers.values())}")
+    _say(
+        f"disk {found.disk / count:,.0f} bytes a record, "
+        f"{found.disk / found.signed:.2f} of the signed documents' {found.signed / count:,.0f}"
+    )
+    seconds = bare(each * 20_000) / 20_000
+    _say(f"after it: {each} bare signatures: {seconds * 1e6:.0f} µs a record")
+
+
+if __name__ == "__main__":
+    main()
