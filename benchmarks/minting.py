@@ -11,13 +11,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice, pairwise
 from pathlib import Path
 
 import apsw
 
-from benchmarks.papers import abstract, lines, title
+from benchmarks.measure import CORES, Figure
+from benchmarks.papers import abstract, line, lines, title
 from benchmarks.reissue import Peaks, bare
 from registry.app import now
 from registry.protocol.graph import Paper
@@ -35,9 +36,9 @@ def _entries(data: Iterator[bytes], graphs: bool) -> Iterator[list[Pair]]:
     number = 0
     while page := list(islice(data, _PAGE)):
         entries = []
-        for line in page:
+        for text in page:
             paper = Paper(title(number), abstract(), "A. Author, B. Author") if graphs else None
-            entries.append(Pair.of(Record.parse(line), paper))
+            entries.append(Pair.of(Record.parse(text), paper))
             number += 1
         yield entries
 
@@ -103,42 +104,78 @@ def _database(world: World) -> apsw.Connection:
     return apsw.Connection(str(world.config.store_path), flags=apsw.SQLITE_OPEN_READONLY)
 
 
-def look_up(desk: Desk, count: int, say: Callable[[str], None]) -> None:
-    """Records found by number and by alias against bare look-ups by primary key."""
-    places = range(0, count, max(1, count // 2000))
-    records = [Record.parse(data) for place, data in enumerate(lines(count)) if place in places]
-    numbers = [str(record.number) for record in records]
-    aliases = [f"arxiv:{record.source.id}" for record in records]
-    shorts = [record.number.suffix[:16] for record in records]
-    store = desk.store
+def look_up(desk: Desk, count: int) -> dict[str, float]:
+    """Seconds of finding a record by number and by alias, and of a bare primary-key look-up."""
+    step = max(1, count // 2000)
+    records = [Record.parse(line(place)) for place in range(0, count, step)]
 
-    def bare_rows() -> None:
-        for record in records:
-            list(
-                store._db.execute(
-                    "SELECT body FROM records WHERE suffix = :s", {"s": record.number.suffix}
-                )
-            )
+    def bare_row(record: Record) -> None:
+        place = {"suffix": record.number.suffix}
+        list(desk.store._db.execute("SELECT body FROM records WHERE suffix = :suffix", place))
 
-    def found(names: list[str]) -> Callable[[], None]:
-        def find() -> None:
-            for name in names:
-                find_record(desk, name)
-
-        return find
-
-    for name, work in (
-        ("a bare look-up", bare_rows),
-        ("by number", found(numbers)),
-        ("by arXiv id", found(aliases)),
-        ("by 16 characters", found(shorts)),
-    ):
-        times = []
-        for _ in range(5):
+    kinds: dict[str, Callable[[Record], object]] = {
+        "bare": bare_row,
+        "number": lambda record: find_record(desk, str(record.number)),
+        "arXiv id": lambda record: find_record(desk, f"arxiv:{record.source.id}"),
+        "16 characters": lambda record: find_record(desk, record.number.suffix[:16]),
+    }
+    times: dict[str, list[float]] = {name: [] for name in kinds}
+    for _ in range(5):
+        for name, find in kinds.items():
             started = time.perf_counter()
-            work()
-            times.append((time.perf_counter() - started) / len(records))
-        say(f"{name} at {count:,}: {statistics.median(times) * 1e6:.1f} µs")
+            for record in records:
+                find(record)
+            times[name].append((time.perf_counter() - started) / len(records))
+    return {name: statistics.median(taken) for name, taken in times.items()}
+
+
+def figures(count: int = RECORDS, turns: int = 3) -> list[Figure]:
+    """Both forms of minting in turns with bare signatures and the plain script; disk; look-ups."""
+    rows = []
+    looked: list[dict[str, float]] = []
+    for graphs, what in ((False, ""), (True, " + graph_snapshot")):
+        each = 3 if graphs else 2
+        made, signed, scripts = [], [], []
+        for _ in range(turns):
+            signed.append(bare(each * count))
+            made.append(mint(count, graphs, lambda desk: looked.append(look_up(desk, count))))
+            scripts.append(plain(count, graphs))
+        ours = [one.seconds for one in made]
+        name = f"bulk mint of {count:,}, durable: receipt + record_created{what}, {CORES} cores"
+        rows.append(_row(name, f"{each} bare signatures each, made twice", count, ours, signed))
+        rows.append(_row(name, "a plain script, one process", count, ours, scripts))
+        rows[-2] = replace(rows[-2], aim="≥ 0.5")
+        rows[-1] = replace(rows[-1], aim="≥ 4")
+        disk, written = made[-1].disk / count, made[-1].signed / count
+        rows.append(
+            Figure(
+                f"disk of {count:,}: receipt + record_created{what}, indexes and all",
+                "the bytes of the signed documents",
+                f"{disk:,.0f}",
+                f"{written:,.0f}",
+                f"{disk / written:.2f}",
+                "≤ 1.2",
+            )
+        )
+    for kind in ("number", "arXiv id", "16 characters"):
+        ours, theirs = ([found[name] for found in looked] for name in (kind, "bare"))
+        rows.append(
+            Figure(
+                f"look-up by {kind} among {count:,}",
+                "a bare look-up by primary key",
+                f"{statistics.median(ours) * 1e6:.0f} µs",
+                f"{statistics.median(theirs) * 1e6:.0f} µs",
+                f"{statistics.median(b / a for a, b in zip(ours, theirs, strict=True)):.2f}",
+                "≥ 0.5",
+            )
+        )
+    return rows
+
+
+def _row(name: str, against: str, count: int, ours: list[float], theirs: list[float]) -> Figure:
+    ratio = statistics.median(b / a for a, b in zip(ours, theirs, strict=True))
+    rates = (f"{count / statistics.median(each):,.0f}/s" for each in (ours, theirs))
+    return Figure(name, against, *rates, f"{ratio:.2f}", "")
 
 
 def _say(text: str) -> None:
@@ -166,7 +203,7 @@ def main() -> None:
     _say(f"10,000: {wall * 1e6:.0f} µs, {first * 1e6:.0f} µs of processor a record")
     seconds = bare(each * 20_000) / 20_000
     _say(f"{each} bare signatures, each made twice: {seconds * 1e6:.0f} µs a record")
-    found = mint(count, graphs, lambda desk: look_up(desk, count, _say), _say)
+    found = mint(count, graphs, lambda desk: _say(str(look_up(desk, count))), _say)
     _say(f"{count:,}: {found.seconds:.0f} s, {count / found.seconds:,.0f}/s")
     _say("each tenth, µs a record:", [round(t / count * 1e7) for t in found.tenths])
     _say(

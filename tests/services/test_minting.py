@@ -15,6 +15,7 @@ from registry.services import minting
 from registry.services.append import add_graph_snapshot
 from registry.services.audit import audit
 from registry.services.desk import Desk
+from registry.services.distrust import stop
 from registry.services.find import merged
 from registry.services.mint import mint, receipt_of
 from registry.services.minting import Pair, Passed, mint_all
@@ -292,3 +293,26 @@ def test_what_is_not_the_paper_is_no_entry(told: Paper, code: str) -> None:
 
 def test_an_empty_input_is_no_work(desk: Desk) -> None:
     assert minted(desk, []) == []
+
+
+def test_what_a_key_signed_that_was_stopped_meanwhile_is_not_kept(world: World, desk: Desk) -> None:
+    signer, other = desk.signer(START), world.desk()
+    running = mint_all(desk, signer, pages([Pair(each) for each in RECORDS]), clock=desk.clock)
+    next(running)
+    stop(other, signer.key_id, reason="theft", at=world.clock.move(1))
+
+    with pytest.raises(KeyUnavailableError) as caught:
+        next(running)
+
+    assert caught.value.code == "key.stopped"
+    assert desk.store.count_minted() == 2
+
+
+def test_a_claim_from_before_the_key_was_valid_gets_the_time_of_now(
+    world: World, desk: Desk
+) -> None:
+    desk.store.claim_mints([RECORD], at=START.plus(seconds=-60))
+
+    (passed,) = minted(desk, [Pair(RECORD)])
+
+    assert passed.receipt(desk).first_computed_at == world.clock()
