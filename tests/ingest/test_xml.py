@@ -233,10 +233,10 @@ def test_spoilt_bytes_never_cost_papers_before_or_well_after(data: st.DataObject
 
 def test_memory_is_flat() -> None:
     def rows(count: int) -> Iterable[bytes]:
-        yield START
-        for _ in range(count):
-            yield ONE
-        yield END
+        yield START + ONE[:500]
+        for _ in range(count - 1):  # each chunk ends within a record
+            yield ONE[500:] + ONE[:500]
+        yield ONE[500:] + END
 
     class Made(io.RawIOBase):
         def __init__(self, parts: Iterable[bytes]) -> None:
