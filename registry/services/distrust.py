@@ -10,6 +10,7 @@ from registry.protocol.keyset import KeyEntry, KeySet, KeySetBody
 from registry.services.desk import STOPPED, Desk
 from registry.services.enact import enact, recovery_signers, row_of
 from registry.services.keys import create_key, key_object, key_status
+from registry.services.parties import sign_list_anew
 from registry.signing.signer import KeyStore
 from registry.store.rows import ActRow, KeyRow
 
@@ -170,6 +171,10 @@ def compromised_body(
 
 
 def distrust(desk: Desk, body: KeySetBody, key_id: str, *, reason: str, at: Instant) -> KeySet:
-    """Sign the compromise with the recovery keys, and keep it."""
+    """Sign the compromise with the recovery keys, and keep it; the key that signs from now on
+    signs the list of third parties anew."""
     line = f"{key_id}: {reason}"
-    return enact(desk, body, recovery_signers(desk, body), act="compromise", reason=line, at=at)
+    signers = recovery_signers(desk, body)
+    keyset = enact(desk, body, signers, act="compromise", reason=line, at=at)
+    sign_list_anew(desk, signers, at=at)
+    return keyset

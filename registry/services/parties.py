@@ -8,6 +8,7 @@ from registry.errors import ConflictError, MismatchError, NotFoundError, Verific
 from registry.protocol import schema
 from registry.protocol.instant import Instant
 from registry.protocol.keys import KeyObject, PublicKey
+from registry.protocol.keyset_acts import active_entry
 from registry.protocol.signers import Enrolment, SignerEntry, Signers, SignersBody
 from registry.protocol.signers_chain import verify_enrolment, verify_successor
 from registry.services.desk import Desk
@@ -116,6 +117,21 @@ def _publish(
     signers = sign_signers(signer, body)
     desk.store.add_signers(signers, at=at)
     return signers
+
+
+def sign_list_anew(desk: Desk, signers: Sequence[Signer], *, at: Instant) -> Signers | None:
+    """The signers list again under the key that is active now, when that one is among
+    *signers* and another signed the newest version; None where there is nothing to do.
+
+    A list holds no time: under a key that ended, it is unproven (protocol.md 9.4)."""
+    active = active_entry(desk.keyset().body)
+    newest = desk.store.find_signers()
+    if newest is None or active is None or newest.signature.key_id == active.key_id:
+        return None
+    for signer in signers:
+        if signer.key_id == active.key_id:
+            return _publish(desk, signer, newest, newest.body.entries, at)
+    return None
 
 
 def find_entries(desk: Desk, name: str) -> list[SignerEntry]:

@@ -14,6 +14,7 @@ from registry.protocol.keyset import KeyEntry, KeySet, KeySetBody
 from registry.services.desk import STOPPED, Desk
 from registry.services.enact import enact, routine_signers, row_of
 from registry.services.keys import create_key, key_object, key_status
+from registry.services.parties import sign_list_anew
 from registry.signing.signer import KeyStore
 from registry.store.rows import KeyRow
 
@@ -142,20 +143,18 @@ def take_step(
     Announcing commits the successor to a further key: the one named *successor*, or one that
     is noted and in no key set (what an interrupted step left; never one that the recovery
     keys passed over or that was there when a key was stopped), or else a new one of *seed*
-    in *key_store*. Raises ConflictError ``rotation.uncommitted`` where
-    only the recovery keys can rotate, and what `enact` raises.
+    in *key_store*. A key that becomes active signs the list of third parties anew. Raises
+    ConflictError ``rotation.uncommitted`` where only the recovery keys can rotate, and what
+    `enact` raises.
     """
     desk.check_reconciled()
     desk.check_clock(at)
     body = _body(desk, step, key_store, seed, at, successor)
-    return enact(
-        desk,
-        body,
-        routine_signers(desk, body),
-        act=f"rotation {step.name}",
-        reason=step.key_id,
-        at=at,
-    )
+    signers = routine_signers(desk, body)
+    act = f"rotation {step.name}"
+    keyset = enact(desk, body, signers, act=act, reason=step.key_id, at=at)
+    sign_list_anew(desk, signers, at=at)
+    return keyset
 
 
 def _body(

@@ -13,11 +13,13 @@ from registry.protocol.signers import Enrolment, SignerEntry, Signers, SignersBo
 from registry.protocol.signers_chain import verify_chain
 from registry.protocol.trust import KeySetPin, Terms
 from registry.services.desk import Desk
+from registry.services.distrust import choose_heir, compromised_body, distrust
 from registry.services.event_import import import_party_events
 from registry.services.find import merged
 from registry.services.mint import mint
 from registry.services.parties import end, enrol, find_entries, request_enrolment
 from registry.services.restore import check_lists
+from registry.services.rotation import next_step, take_step
 from registry.signing.documents import sign_enrolment, sign_signers
 from registry.signing.memory import MemoryKeyStore
 from registry.signing.signer import SeedSigner
@@ -216,3 +218,36 @@ def test_a_rebuilt_home_takes_no_list_that_a_thief_wrote_last(thief: SeedSigner,
 
 def lines(*lists: Signers) -> bytes:
     return b"".join(world.dump(each.to_json()) + b"\n" for each in lists)
+
+
+def test_the_next_key_signs_the_list_anew(world: World, desk: Desk) -> None:
+    seeds = iter(bytes([number]) * 32 for number in range(91, 99))
+    enrolled(desk)
+    for name in ("announce", "activate", "retire"):
+        step = next_step(desk, name)  # type: ignore[arg-type]
+        take_step(desk, step, world.keys, seed=bytes([90]) * 32, at=world.clock.move(60))
+    rotated = desk.store.find_signers()
+    assert rotated is not None
+    assert (rotated.body.version, rotated.signature.key_id) == (2, desk.active_key().key_id)
+
+    stolen = desk.active_key().key_id
+    world.recovery(desk, "safe:")
+    heir = choose_heir(
+        desk, stolen, world.keys, named=None, new_seed=lambda: next(seeds), at=world.clock.move(1)
+    )
+    body = compromised_body(
+        desk,
+        stolen,
+        heir,
+        since=world.clock().plus(seconds=-5),
+        reason="gone",
+        threshold=None,
+        at=world.clock.move(1),
+    )
+    distrust(desk, body, stolen, reason="gone", at=world.clock())
+
+    newest = desk.store.find_signers()
+    assert newest is not None
+    assert newest.body.entries == rotated.body.entries
+    assert (newest.body.version, newest.signature.key_id) == (3, desk.active_key().key_id)
+    assert desk.active_key().key_id != stolen
