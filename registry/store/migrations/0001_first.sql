@@ -10,9 +10,8 @@ CREATE TABLE meta (
 -- A record is content-addressed: a row is never updated. The suffix is the first 130 bits
 -- of the digest, so no index on the digest is needed; rows lie in the order they came.
 CREATE TABLE records (
-    seq            INTEGER PRIMARY KEY,
     digest         BLOB NOT NULL,
-    suffix         TEXT NOT NULL UNIQUE,
+    suffix         TEXT NOT NULL PRIMARY KEY,
     year           INTEGER NOT NULL,
     source_kind    TEXT NOT NULL,
     source_id      TEXT NOT NULL,
