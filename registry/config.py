@@ -92,6 +92,12 @@ def new_config(
     passphrase: str | None,
 ) -> Config:
     """The config of a registry that is being made in *home*, checked like a read one."""
+    if passphrase is not None and passphrase.startswith("file:") and passphrase[5:6] != "/":
+        raise UsageError(
+            "--passphrase file: wants an absolute path",
+            code="usage.passphrase",
+            hint="file:/absolute/path, of a file with mode 600",
+        )
     if passphrase is not None and _PASSPHRASE.fullmatch(passphrase) is None:
         raise UsageError(
             "--passphrase says where the passphrase is, never what it is",

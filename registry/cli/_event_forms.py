@@ -73,7 +73,7 @@ Abstract = Annotated[Text, _option("--abstract", "The abstract.")]
 AbstractFile = Annotated[
     Text, _option("--abstract-file", "The abstract from a file, - stdin.", "FILE")
 ]
-Authors = Annotated[Text, _option("--authors", "The authors, with commas between them.")]
+Authors = Annotated[Text, _option("--authors", "The authors, with commas or and between them.")]
 Headline = Annotated[Text, _option("--headline", "One line about the paper.")]
 Parts = Annotated[
     Text,

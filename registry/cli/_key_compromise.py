@@ -8,7 +8,7 @@ import typer
 
 from registry.cli import _output
 from registry.cli._boundary import note
-from registry.cli._keyset import preview, told
+from registry.cli._keyset import preview, successor_told, told
 from registry.cli._options import AsJson, Home, Output, confirmed, known_key, the_app
 from registry.errors import MalformedError, shown
 from registry.protocol.bundle import served_bytes
@@ -81,6 +81,7 @@ def compromise(
         _drill(desk, key_id, as_json=as_json)
         return
     from registry.app import new_seed
+    from registry.protocol.keyset_acts import active_entry
     from registry.services.distrust import (
         check_since,
         choose_heir,
@@ -104,6 +105,9 @@ def compromise(
     confirmed("distrust", yes=False)
     keyset = distrust(desk, body, key_id, reason=reason, at=at)
     told(keyset)
+    active = active_entry(keyset.body)
+    if active is not None:
+        successor_told(desk, keyset, active.key_id)
     _output.document(served_bytes(keyset.to_json()), output)
     _plan(desk, key_id, reason)
 
@@ -146,6 +150,7 @@ def _drill(desk: "Desk", key_id: str, *, as_json: bool) -> None:
     with tempfile.TemporaryDirectory(prefix="pith-drill-") as folder:
         rehearsal = Drill(desk, Path(folder), new_seed)
         note(f"a drill at {rehearsal.registry}: no real key is opened")
+        note(f"another key stands for {key_id}, and an hour of its own for --since")
         for done in rehearsal():
             total += done.seconds
             if as_json:

@@ -6,7 +6,7 @@ import typer
 
 from registry.cli import _output
 from registry.cli._boundary import EXIT_ATTENTION, note
-from registry.cli._keyset import told
+from registry.cli._keyset import successor_told, told
 from registry.cli._options import AsJson, Home, Yes, confirmed, open_desk, the_app
 from registry.cli.main import example, group
 
@@ -91,6 +91,8 @@ def next_(
         successor=successor,
     )
     told(keyset)
+    if due.name == "announce":
+        successor_told(desk, keyset, due.key_id)
     if as_json:
         _output.json_line(keyset.to_json())
     else:

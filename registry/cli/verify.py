@@ -132,7 +132,7 @@ def _conclude(report: Report, *, quiet: bool) -> int:
         if not quiet:
             note(f"verified: {report.kind} {report.subject} of {report.registry}")
         return 0
-    if report.proven is not None:
+    if report.proven is not None and report.proven.unproven:
         gone, state = counted(len(report.proven.unproven), "event"), report.proven.state
         note(
             f"the key set does not vouch for {gone}; of the other "

@@ -124,7 +124,7 @@ def _check_place(old: KeySetBody, new: KeySetBody) -> None:
         raise VerificationError(
             f"version {new.version} does not follow {old.version}",
             code="keyset.version",
-            hint="give every version in between",
+            hint="give every version in between: the registry has them (`pith keyset show --all`)",
         )
     if new.prev_sha256 != old.digest.hex():
         raise MismatchError(

@@ -107,7 +107,10 @@ class Desk:
         row = self.find_key(active.key_id)
         if row is None:
             raise KeyUnavailableError(
-                f"nothing is known of where {active.key_id} is", code="key.unknown"
+                f"nothing is known of where {active.key_id} is",
+                code="key.unknown",
+                hint=f"bring it back: `pith key add {active.key_id} --signer URI`, or "
+                f"`pith shares restore {active.key_id} --to URI`",
             )
         return self.key_store(row.uri).open(active.key_id, active.key)
 

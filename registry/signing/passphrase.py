@@ -135,7 +135,8 @@ def _no_terminal(setting: str) -> KeyUnavailableError:
     return KeyUnavailableError(
         f"{setting} says to ask for it, and there is no terminal to ask on",
         code="passphrase.no_terminal",
-        hint=f"set {setting} in config.toml to credential:NAME or file:/path",
+        hint=f"set {setting} in config.toml to credential:NAME or file:/path; "
+        "where there is no config yet, give --passphrase",
     )
 
 

@@ -56,6 +56,8 @@ def test_the_day_after_a_theft(pith: Pith, guarded: Path, tmp_path: Path) -> Non
 
     assert "laptop gone" in told.screen
     assert "3 receipts are unproven" in told.screen
+    assert f"the successor of {active(guarded)}, " in told.screen
+    assert "`pith keyset show --all -o known-keys.jsonl`" in told.screen
     desk = App(guarded).open()
     assert desk.active_key().key_id == heir  # it lay in another place
     assert [link.act for link in verify_chain(desk.store.list_keysets())] == [
@@ -95,6 +97,22 @@ def test_what_is_dated_since_then_is_invalid(pith: Pith, guarded: Path, tmp_path
 
     code, found = verdicts(pith, bundle, after)
     assert (code, found) == (4, {"invalid"})
+
+
+def test_a_bundle_alone_is_invalid_with_all_that_is_in_it_vouched_for(
+    pith: Pith, guarded: Path, tmp_path: Path
+) -> None:
+    bundle, after = tmp_path / "b.json", tmp_path / "new.json"
+    for step in ("announce", "activate", "retire"):
+        pith("rotation", "next", step, "--yes", home=guarded).fine()
+    time.sleep(1)
+    since = App(guarded).open().clock()
+    pith("bundle", "build", "arxiv:2401.00001", "-o", bundle, home=guarded).fine()
+    stolen(guarded, since.whole.seconds, "-o", after).fine()
+
+    done = pith("verify", "-q", bundle, "--pin", after).refused(4, "trust.verdicts")
+
+    assert "does not vouch for" not in done.err  # no event is left out
 
 
 def test_no_word_no_compromise(pith: Pith, guarded: Path) -> None:
@@ -197,6 +215,7 @@ def test_a_drill_does_it_all_and_changes_nothing(pith: Pith, guarded: Path) -> N
     ]
     assert all(each["seconds"] > 0 for each in done.objects)
     assert "lab.example.invalid" in done.err
+    assert f"another key stands for {keyset}" in done.err
     assert (active(guarded), App(guarded).open().keyset().body.version) == (keyset, version)
     acts = pith("key", "audit", "--json", home=guarded).fine().object["acts"]
     assert [act["act"] for act in acts if "drill" in act["act"]] == ["drill: compromise"]

@@ -183,6 +183,16 @@ def test_a_passphrase_on_the_command_line_is_refused_and_not_repeated(
     assert tree(tmp_path) == []
 
 
+def test_a_passphrase_file_is_named_by_an_absolute_path(pith: Pith, tmp_path: Path) -> None:
+    done = pith(
+        "init", *WHERE, "--signer", "file:", "--passphrase", "file:pass", home=tmp_path / "home"
+    ).refused(2, "usage.passphrase")
+
+    assert "absolute path" in done.err
+    assert "if it was a real one" not in done.err
+    assert tree(tmp_path) == []
+
+
 def test_a_home_that_is_a_file(pith: Pith, secret: Path, tmp_path: Path) -> None:
     (tmp_path / "home").write_text("mine")
 

@@ -85,6 +85,8 @@ def test_a_copy_takes_newer_versions_and_is_a_pin(pith: Pith, tmp_path: Path) ->
     bundle.write_bytes(REGISTRY.bundle().to_bytes())
 
     pith("keyset", "update", copy, one, "--digest", digest).fine()
+    missed = pith("keyset", "update", copy, three).refused(4, "keyset.version")
+    assert "`pith keyset show --all`" in missed.err
     pith("keyset", "update", copy, two, three).fine()
     whole = copy.read_bytes()
     assert len(whole.splitlines()) == 3

@@ -71,7 +71,8 @@ def test_a_lost_registry_is_rebuilt_and_chains_on(stocked: Path, tmp_path: Path)
     ).fine()
     digest = process("keyset", "verify", keys).fine().lines[0].split()[-1]
     assert made.lines == [digest]
-    process("mint", "-", home=home, stdin=record().canonical).refused(7, "key.unknown")
+    mint = process("mint", "-", home=home, stdin=record().canonical).refused(7, "key.unknown")
+    assert f"`pith key add {key_id} --signer URI`" in mint.err
     shutil.copytree(stocked / "keys", home / "keys")
     process("key", "add", key_id, "--signer", "file:", home=home).fine()
 

@@ -30,6 +30,8 @@ def test_a_rotation_by_hand(pith: Pith, stocked: Path, tmp_path: Path) -> None:
         pith("keyset", "show", "-o", file, home=stocked).fine()
         pith("keyset", "update", keys, file).fine()
         assert f"key set version {number} stands" in told.err
+        successor = f"the successor of {step['key_id']}, lab-v3-"
+        assert (successor in told.err) == (step["step"] == "announce")
         assert App(stocked).open().keyset().body.digest.hex() == told.lines[0]
 
     pith("verify", bundle, "--pin", keys).fine()
