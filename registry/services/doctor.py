@@ -10,6 +10,7 @@ from registry.protocol.instant import Instant
 from registry.protocol.keyset_rules import check_fresh, verify_keyset
 from registry.services.desk import Desk
 from registry.services.due import dues
+from registry.services.importing import MADE_ANEW
 from registry.services.keys import key_status
 from registry.services.shares import drill_due, last_drills
 from registry.services.timestamps import load_authority
@@ -83,6 +84,14 @@ def _modes(desk: Desk, home: Path) -> Iterator[Finding]:
 def _store(desk: Desk) -> Finding:
     desk.store.check_database()
     minted, open_claims = desk.store.count_minted(), desk.store.count_intents()
+    if not minted and any(act.act == MADE_ANEW for act in desk.store.acts()):
+        return Finding(
+            "store",
+            "attention",
+            "this home was made anew and holds none of its records: what was published before "
+            "would be signed a second time",
+            "`pith bundle import` every bundle that was ever published, before anything is signed",
+        )
     if open_claims:
         return Finding(
             "store",

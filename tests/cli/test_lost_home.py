@@ -140,6 +140,19 @@ def restored(lost: Path, keys: Path, home: Path) -> Path:
     return home
 
 
+def test_doctor_says_that_nothing_was_imported_yet(stocked: Path, tmp_path: Path) -> None:
+    keys, _, bundle = published_without_parties(stocked, tmp_path / "published")
+    home = restored(stocked, keys, tmp_path / "home")
+
+    def store() -> str:
+        found = process("doctor", "--json", home=home).objects
+        return str(next(each["status"] for each in found if each["name"] == "store"))
+
+    assert store() == "attention"
+    process("bundle", "import", bundle, home=home).fine()
+    assert store() == "ok"
+
+
 def test_only_the_very_key_is_brought_back(stocked: Path, tmp_path: Path) -> None:
     keys, _, bundle = published_without_parties(stocked, tmp_path / "published")
     home = restored(stocked, keys, tmp_path / "home")
