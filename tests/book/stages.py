@@ -14,6 +14,7 @@ from tests.book.desk import PASSPHRASE, Place
 from tests.book.text import Line, Section
 from tests.cli.lab import record
 from tests.parts import needs
+from tests.signing.agent import until_it_answers
 from tests.signing.bus import Session
 from tests.signing.softhsm import PIN, Token
 from tests.ssh import keygen
@@ -147,6 +148,8 @@ def agent(place: Place, book: Book) -> Iterator[After]:
 
     def after(line: Line, shown: str) -> None:
         started.extend(re.findall(r"SSH_AGENT_PID=(\d+)", shown))
+        if started:
+            until_it_answers(place.folder / "run/pith/agent")
         if line.command.startswith("ssh-keygen"):
             told = keygen("-l", "-f", place.desk / "lab-agent-1.pub")
             _only(place, "An ssh-agent", book, _FINGERPRINT, _FINGERPRINT.findall(told)[0])

@@ -154,9 +154,11 @@ def keyset_by(life: Life, *key_ids: str) -> bytes:
 
 
 def signers_by(life: Life) -> bytes:
-    """The next signers list, without anybody."""
+    """A signers list after the newest, which nobody here signed."""
+    newest = life.desk.store.find_signers()
+    assert newest is not None
     body = replace(
-        life.signers_list.body, version=2, prev_sha256=life.signers_list.body.digest.hex()
+        newest.body, version=newest.body.version + 1, prev_sha256=newest.body.digest.hex()
     )
     return canonical(sign_signers(of(life, life.third), body).to_json())
 

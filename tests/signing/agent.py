@@ -28,6 +28,14 @@ def fingerprint_of(seed: bytes) -> str:
     return f"SHA256:{ssh_fingerprint(ed25519_blob(public_key_of(seed).raw))}"
 
 
+def until_it_answers(path: Path) -> None:
+    """Wait for an agent that was started: it says where it listens before it does."""
+    end = time.monotonic() + LIMIT
+    while not _answers(path):
+        assert time.monotonic() < end, "no ssh-agent"
+        time.sleep(0.01)
+
+
 def _answers(path: Path) -> bool:
     with socket.socket(socket.AF_UNIX) as connection:
         return connection.connect_ex(str(path)) == 0
@@ -56,10 +64,7 @@ class Agent:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        end = time.monotonic() + LIMIT
-        while not _answers(self.socket):
-            assert time.monotonic() < end, "no ssh-agent"
-            time.sleep(0.01)
+        until_it_answers(self.socket)
 
     def uri(self, seed: bytes) -> str:
         """The URI of the key of a seed here."""
