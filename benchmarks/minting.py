@@ -205,7 +205,7 @@ def main() -> None:
     _say(f"{each} bare signatures, each made twice: {seconds * 1e6:.0f} µs a record")
     found = mint(count, graphs, lambda desk: _say(str(look_up(desk, count))), _say)
     _say(f"{count:,}: {found.seconds:.0f} s, {count / found.seconds:,.0f}/s")
-    _say("each tenth, µs a record:", [round(t / count * 1e7) for t in found.tenths])
+    _say(f"each tenth, µs a record: {[round(t / count * 1e7) for t in found.tenths]}")
     _say(
         f"{found.seconds / count * 1e6:.0f} µs, {found.spent / count * 1e6:.0f} µs of processor "
         f"a record: {found.seconds / count / wall:.2f} and {found.spent / count / first:.2f} "

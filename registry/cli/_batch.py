@@ -40,7 +40,7 @@ class Batch(Generic[T]):
         self.work = work
         self.parallel = parallel
         self.exit = 0
-        self._size = _size(files)
+        self._size = size_of(files)
         self._read = 0
 
     @property
@@ -75,7 +75,7 @@ class Batch(Generic[T]):
         self.exit = self.exit or exit_code(error)
 
 
-def _size(files: list[str]) -> int | None:
+def size_of(files: list[str]) -> int | None:
     """The bytes of all files together; None where one is a pipe or cannot be looked at."""
     total = 0
     for path in files:

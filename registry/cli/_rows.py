@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Final, Self
 
+from registry.cli._batch import size_of
 from registry.cli._boundary import complain, exit_code, note
 from registry.cli._input import Item, opened
 from registry.cli._parallel import mapped
@@ -30,12 +31,21 @@ _OUTPUT: Final = "output.write"
 def opened_rows(path: str, named: str | None) -> Iterator[tuple[Format, BinaryIO]]:
     """The format of a file, by its name or its content, and what is in it, unpacked."""
     with opened(path) as file:
-        stream = unpacked(file)
-        yield format_named(named) if named else recognised(stream.peek(1)), stream
+        yield told_format(file, named)
+
+
+def told_format(file: BinaryIO, named: str | None) -> tuple[Format, BinaryIO]:
+    """The format of a file, by its name or its content, and what is in it, unpacked."""
+    stream = unpacked(file)
+    return format_named(named) if named else recognised(stream.peek(1)), stream
 
 
 class Rows:
-    """What is ready of the rows of some files; ``exit`` is 0 until one is refused."""
+    """What is ready of the rows of some files; ``exit`` is 0 until one is refused.
+
+    ``progress`` tells how many are read, or what *verb* says that the caller adds; ``share``
+    is how much of the files is read, None where their size is not known or nobody looks.
+    """
 
     def __init__(
         self,
@@ -47,6 +57,7 @@ class Rows:
         rejects: Path | None,
         limit: int | None,
         with_papers: bool,
+        verb: str = "read",
     ) -> None:
         self.files = files
         self.named = named
@@ -59,7 +70,11 @@ class Rows:
         self.codes: Counter[str] = Counter()
         self.stack = ExitStack()
         self.rejects = self.stack.enter_context(output(rejects, files)) if rejects else None
-        self.progress = self.stack.enter_context(Progress("read"))
+        self.progress = self.stack.enter_context(Progress(verb))
+        self.counts_rows = verb == "read"
+        self.size = size_of(files)
+        self.passed = 0
+        self.file: BinaryIO | None = None
         self.started = time.monotonic()
 
     def __enter__(self) -> Self:
@@ -79,6 +94,23 @@ class Rows:
             f"{self.read - self.accepted:,} rejected{f' ({told})' if told else ''}, "
             f"{rate:,.0f} a second"
         )
+
+    @property
+    def share(self) -> float | None:
+        """How much of the input is read, from 0 to 1, where anybody looks."""
+        if not self.size or not self.progress.visible:
+            return None
+        here = self.file.tell() if self.file is not None else 0
+        return min(1.0, (self.passed + here) / self.size)
+
+    @contextmanager
+    def _within(self, file: BinaryIO) -> Iterator[None]:
+        self.file = file
+        try:
+            yield
+        finally:
+            self.file = None
+            self.passed += file.tell() if self.size else 0
 
     def pages(self, size: int) -> Iterator[list[tuple[Item, Ready]]]:
         """Accepted rows in their order, *size* at a time."""
@@ -115,7 +147,8 @@ class Rows:
                 self.refuse(error)
 
     def _of(self, path: str) -> Iterator[tuple[Item, Ready]]:
-        with opened_rows(path, self.named) as (form, stream):
+        with opened(path) as file, self._within(file):
+            form, stream = told_format(file, self.named)
             licences = self._licences(form)
             label = "stdin" if path == "-" else Path(path).name
             items = (Item(label, row.line, row.data) for row in form.rows(stream))
@@ -124,7 +157,8 @@ class Rows:
             for item, result in mapped(islice(items, self.left), work, parallel=not alone):
                 self.read += 1
                 self.left = None if self.left is None else self.left - 1
-                self.progress.add(1)
+                if self.counts_rows:
+                    self.progress.add(1, self.share)
                 if isinstance(result, PithError):
                     self.refuse(result, item, form.id(item.data))
                     continue

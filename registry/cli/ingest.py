@@ -1,5 +1,7 @@
 """pith ingest."""
 
+from collections import deque
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,7 +15,9 @@ from registry.cli.main import example, group
 from registry.errors import PithError, UsageError
 
 if TYPE_CHECKING:
+    from registry.cli._input import Item
     from registry.cli._rows import Rows
+    from registry.services.ingest import Ready
 
 app = group("Take in what sources of papers give away.")
 PAGE = 1000
@@ -104,6 +108,7 @@ def arxiv(
                 rejects=rejects,
                 limit=limit,
                 with_papers=mint or beside is not None,
+                verb="minted" if mint else "read",
             )
         )
         if mint:
@@ -129,24 +134,27 @@ def _minted(
     now = desk.clock()
     signer = desk.signer(now, past_rotation)
     code = finished_before(desk, signer, now)
+    waiting: deque[list[Item]] = deque()
+
+    def pages() -> "Iterator[list[Ready]]":
+        for page in rows.pages(desk.config.mint_batch):
+            waiting.append([item for item, _ in page])
+            yield [each for _, each in page]
+
     new = old = 0
-    for page in rows.pages(desk.config.mint_batch):
-        at = desk.clock()
-        desk.check_clock(at)
-        published = list(publish_papers(desk, signer, [each for _, each in page], at=at))
-        warn_future([each.minted.record for each in published], at)
-        for (item, _), each in zip(page, published, strict=True):
+    for passed in publish_papers(desk, signer, pages(), clock=desk.clock):
+        warn_future([each.record for each in passed], desk.clock())
+        for item, each in zip(waiting.popleft(), passed, strict=True):
             if isinstance(each.snapshot, PithError):
-                rows.refuse(each.snapshot, item, each.minted.record.source.id)
+                rows.refuse(each.snapshot, item, each.record.source.id)
             if as_json:
-                event = each.snapshot
-                found = None if event is None or isinstance(event, PithError) else event.event_id
-                made = each.minted
-                line = told(made.record, made.receipt, made.new)
+                found = None if isinstance(each.snapshot, PithError) else each.snapshot
+                line = told(each.record, each.receipt(desk), each.new)
                 _output.json_line(line | {"graph_snapshot": found})
             else:
-                _output.lines([str(each.minted.record.number)])
-        fresh = sum(each.minted.new for each in published)
-        new, old = new + fresh, old + len(published) - fresh
+                _output.lines([str(each.record.number)])
+        fresh = sum(each.new for each in passed)
+        new, old = new + fresh, old + len(passed) - fresh
+        rows.progress.add(len(passed), rows.share)
     note(f"{new:,} minted, {old:,} minted before")
     return code or rows.exit

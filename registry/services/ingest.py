@@ -1,22 +1,18 @@
 """Ingest: rows of a source's metadata become canonical records, and minted ones with snapshots."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
-from registry.errors import MalformedError, NotFoundError, PithError, VerificationError
+from registry.errors import MalformedError, NotFoundError, PithError
 from registry.ingest.entry import Entry, Format, Row
 from registry.ingest.table import FORMATS
 from registry.protocol.canonical import plain_canonical
-from registry.protocol.event import Event
-from registry.protocol.graph import MAX_PART, Paper
+from registry.protocol.graph import MAX_PART
 from registry.protocol.instant import Instant
-from registry.protocol.record import Record
 from registry.protocol.text import unassigned
-from registry.services.append import add_graph_snapshot
 from registry.services.desk import Desk
-from registry.services.mint import Minted, mint
+from registry.services.minting import Pair, Passed, mint_all
 from registry.signing.signer import Signer
 
 Licences: TypeAlias = str | Mapping[tuple[str, int], str] | None
@@ -86,32 +82,17 @@ def too_long() -> MalformedError:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Published:
-    """A minted paper, and its graph snapshot, why it has none, or None where none was asked."""
-
-    minted: Minted
-    snapshot: Event | PithError | None
-
-
 def publish_papers(
-    desk: Desk, signer: Signer, papers: Sequence[Ready], *, at: Instant
-) -> Iterator[Published]:
-    """Mint a batch and sign the graph snapshot of each; what was done before is not done again.
+    desk: Desk,
+    signer: Signer,
+    pages: Iterable[Sequence[Ready]],
+    *,
+    clock: Callable[[], Instant],
+) -> Iterator[list[Passed]]:
+    """Mint pages of papers and sign the graph snapshot of each, as `mint_all` does; what was
+    done before is not done again.
 
     A paper that no snapshot can hold is minted all the same.
     """
-    minted = mint(desk, signer, [Record.parse(each.record) for each in papers], at=at)
-    for each, item in zip(papers, minted, strict=True):
-        yield Published(item, _snapshot(desk, signer, item, each.paper, at))
-
-
-def _snapshot(
-    desk: Desk, signer: Signer, item: Minted, paper: bytes, at: Instant
-) -> Event | PithError | None:
-    if not paper:
-        return None
-    try:
-        return add_graph_snapshot(desk, signer, item.record, Paper.parse(paper), at=at)[0]
-    except (MalformedError, VerificationError) as error:
-        return error
+    pairs = ([Pair.read(each.record, each.paper) for each in page] for page in pages)
+    return mint_all(desk, signer, pairs, clock=clock)

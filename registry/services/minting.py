@@ -11,7 +11,7 @@ from functools import partial
 from itertools import chain
 from typing import Final, NamedTuple, Self, TypeAlias
 
-from registry.errors import KeyUnavailableError, MalformedError
+from registry.errors import KeyUnavailableError, MalformedError, PithError, VerificationError
 from registry.protocol.canonical import canonical
 from registry.protocol.event import MAX_EVENT_BYTES, Event
 from registry.protocol.event_types import EVENT_TYPES, GRAPH_SNAPSHOT
@@ -39,10 +39,11 @@ MAX_PAYLOAD: Final = MAX_EVENT_BYTES - 4096
 @dataclass(frozen=True, slots=True)
 class Pair:
     """A record to mint and the payload, in canonical bytes, of the graph_snapshot that is
-    to follow its record_created, if any."""
+    to follow its record_created, if any; ``refused`` is why it has none."""
 
     record: Record
     snapshot: bytes | None = None
+    refused: PithError | None = None
 
     @classmethod
     def of(cls, record: Record, paper: Paper | None) -> Self:
@@ -63,17 +64,32 @@ class Pair:
             )
         return cls(record, data)
 
+    @classmethod
+    def read(cls, record: bytes, paper: bytes) -> Self:
+        """The same of a canonical record and the JSON of its paper (`Paper.parse`), empty
+        where there is none; of a paper that no snapshot can hold the refusal is kept."""
+        found = Record.parse(record)
+        if not paper:
+            return cls(found)
+        try:
+            return cls.of(found, Paper.parse(paper))
+        except (MalformedError, VerificationError) as error:
+            return cls(found, refused=error.with_traceback(None))
+
 
 @dataclass(frozen=True, slots=True)
 class Passed:
     """A record that is minted and stored; ``new`` is False where it was minted before.
 
-    ``event`` is the canonical bytes of its record_created where this call signed it.
+    ``event`` is the canonical bytes of its record_created where this call signed it;
+    ``snapshot`` the id of the graph_snapshot that says what was asked for, why there is
+    none, or None where none was asked for.
     """
 
     record: Record
     new: bool
     event: bytes | None
+    snapshot: str | PithError | None = None
 
     def receipt(self, desk: Desk) -> Receipt:
         """Its receipt, the current one where the record was minted before."""
@@ -179,9 +195,13 @@ def _stored(
     new, has = iter(news), iter(shown)
     passed = []
     for entry, row in zip(page.entries, rows, strict=True):
-        passed.append(Passed(entry.record, row is not None and next(new), row and row.event))
-        if not (row is not None and next(has)) and entry.snapshot is not None:
-            _add_snapshot(desk, signer, entry.record, entry.snapshot, clock)
+        is_new, is_shown = (next(new), next(has)) if row is not None else (False, False)
+        snapshot: str | PithError | None = entry.refused
+        if is_shown and row is not None and row.snapshot_id is not None:
+            snapshot = f"sha256:{row.snapshot_id.hex()}"
+        elif entry.snapshot is not None:
+            snapshot = _add_snapshot(desk, signer, entry.record, entry.snapshot, clock)
+        passed.append(Passed(entry.record, is_new, row and row.event, snapshot))
     return passed
 
 
@@ -195,16 +215,21 @@ def _row(
 
 def _add_snapshot(
     desk: Desk, signer: Signer, record: Record, payload: bytes, clock: Callable[[], Instant]
-) -> None:
-    """Add a snapshot to a record that was minted before, unless its last one says so."""
+) -> str | PithError:
+    """Add a snapshot to a record that was minted before, unless its last one says so; the id
+    of the one that does, or why none can."""
     last = [
-        event.body.payload
+        event
         for event in desk.store.events_of(record.number.suffix)
         if event.body.event_type == GRAPH_SNAPSHOT and event.body.signer.signer_id == desk.registry
     ]
-    if not last or canonical(last[-1]) != payload:
-        draft = Draft(GRAPH_SNAPSHOT, read_json(payload).value)
-        add_event(desk, signer, record, draft, at=clock())
+    if last and canonical(last[-1].body.payload) == payload:
+        return last[-1].event_id
+    draft = Draft(GRAPH_SNAPSHOT, read_json(payload).value)
+    try:
+        return add_event(desk, signer, record, draft, at=clock())[0].event_id
+    except (MalformedError, VerificationError) as error:
+        return error
 
 
 # What the workers inherit by fork: the signer, never pickled or piped, and the registry.

@@ -14,8 +14,9 @@ import zstandard
 from registry.ingest.entry import MAX_ROW
 from registry.protocol.graph import Paper as Parts
 from registry.protocol.record import Record
+from registry.services import minting
 from tests.cli.conftest import Pith
-from tests.cli.lab import process, rows, start
+from tests.cli.lab import copied, process, rows, start
 from tests.ingest.papers import LICENSE, V1, V2, Paper, atom, kaggle, numbered, oai
 from tests.parts import vectors_dir
 
@@ -216,6 +217,50 @@ def test_minting_signs_records_and_snapshots_once(pith: Pith, home: Path, snapsh
         json.loads(bundle.out)["events"][1]["payload"]["graph_snapshot"]["paper"]["authors_text"]
         == "A. Author, B. Böök, C. D. Other"
     )
+
+
+def test_many_minted_come_to_what_one_by_one_does(
+    pith: Pith, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """New, old, repeated, with another snapshot and without one, in workers: the same documents
+    as with a page and a command for each, but for the time and what is signed over it."""
+    monkeypatch.setattr(minting, "POOLED_FROM", 1)
+    monkeypatch.setattr(minting, "cores", lambda: 2)
+    crowd = Paper(id="2401.00099", authors=", ".join(f"Author {j:06}" for j in range(4_350)))
+    other = Paper(id=PAPERS[1].id, title=PAPERS[1].title, authors="Somebody Else")
+    papers = [*map(numbered, range(1, 9)), crowd, PAPERS[0], other, *map(numbered, range(9, 12))]
+    config = home / "config.toml"
+    config.write_text(config.read_text() + "\n[mint]\nbatch = 3\n")
+    single = copied(home, tmp_path / "single")
+    files = [written(tmp_path / f"{i}", kaggle(each)) for i, each in enumerate(papers)]
+
+    pith("ingest", "arxiv", files[1], files[4], "--mint", home=home).fine()
+    many = pith("ingest", "arxiv", *files, "--mint", "--json", home=home).refused(3, "event.size")
+    for i in (1, 4):
+        pith("ingest", "arxiv", files[i], "--mint", home=single).fine()
+    alone = [pith("ingest", "arxiv", each, "--mint", "--json", home=single) for each in files]
+
+    assert [without_times(line) for line in many.objects] == [
+        without_times(line) for done in alone for line in done.objects
+    ]
+    assert [each["graph_snapshot"] is None for each in many.objects].count(True) == 1
+    assert documents(home) == documents(single)
+
+
+def without_times(line: Any) -> Any:
+    """What a line of --json says that does not follow from when it was signed."""
+    return {
+        name: value for name, value in line.items() if name not in ("receipt", "graph_snapshot")
+    }
+
+
+def documents(home: Path) -> list[Any]:
+    """What the events of a home say of each record, in the order of their chains."""
+    found = rows(home, "SELECT subject, event_type, body FROM events ORDER BY subject, seq")
+    return [
+        (subject, kind, (json.loads(body)["payload"] | {"receipt": None}))
+        for subject, kind, body in found
+    ]
 
 
 def test_a_record_too_long_for_a_snapshot_is_minted_alone(
