@@ -111,7 +111,7 @@ def look_up(desk: Desk, count: int) -> dict[str, float]:
 
     def bare_row(record: Record) -> None:
         place = {"suffix": record.number.suffix}
-        list(desk.store._db.execute("SELECT body FROM records WHERE suffix = :suffix", place))
+        desk.store._rows("SELECT body FROM records WHERE suffix = :suffix", place)
 
     kinds: dict[str, Callable[[Record], object]] = {
         "bare": bare_row,

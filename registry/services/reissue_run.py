@@ -172,7 +172,7 @@ def _claimed(
         if latest is None or at < latest:
             desk.check_clock(at)
         latest = at
-        desk.store.claim_items(job.job, ((item.subject, item.head) for item in fresh), at=at)
+        desk.store.claim_items(job.job, [(item.subject, item.head) for item in fresh], at=at)
         if left is not None:
             left -= len(batch)
         if batch:

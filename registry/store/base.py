@@ -1,26 +1,26 @@
 """The open database, and how its rows are read and written."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
+from functools import wraps
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import Concatenate, Final, ParamSpec, Self, TypeVar
 
 from registry.errors import MalformedError, StoreError, VerificationError
-from registry.store.database import open_database, translated, write
+from registry.store.engine import Engine, Row, Values
+from registry.store.sqlite import Sqlite
 
 T = TypeVar("T")
+P = ParamSpec("P")
+D = TypeVar("D", bound="Database")
 PAGE: Final = 500
-CACHE_KIB: Final = 32 << 10
-CHECKPOINT_PAGES: Final = 16_384
 
 
 class Database:
     """One connection; every room of the store works through it."""
 
     def __init__(self, path: Path, *, create: bool = False, read_only: bool = False) -> None:
-        self.path = path
-        self._db = open_database(path, create=create, read_only=read_only)
+        self._engine: Engine = Sqlite(path, create=create, read_only=read_only)
 
     def __enter__(self) -> Self:
         return self
@@ -33,39 +33,49 @@ class Database:
     ) -> None:
         self.close()
 
+    @property
+    def place(self) -> str:
+        """What messages call this database."""
+        return self._engine.place
+
     def close(self) -> None:
-        """Release the file."""
-        self._db.close()
+        """Release the connection."""
+        self._engine.close()
 
-    @contextmanager
-    def _write(self) -> Iterator[None]:
-        with translated(self.path), write(self._db):
-            yield
+    def _rows(self, statement: str, values: Values) -> list[Row]:
+        return self._engine.rows(statement, values)
 
-    def _rows(self, statement: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-        with translated(self.path):
-            return list(self._db.execute(statement, values))
-
-    def _first(self, statement: str, values: Mapping[str, Any]) -> tuple[Any, ...] | None:
-        rows = self._rows(statement, values)
+    def _first(self, statement: str, values: Values) -> Row | None:
+        rows = self._engine.rows(statement, values)
         return rows[0] if rows else None
 
+    def _each(self, statement: str, many: Iterable[Values]) -> list[Row]:
+        return self._engine.each(statement, many)
+
+    def _insert(self, statement: str, many: Iterable[Values]) -> list[Row]:
+        return self._engine.insert(statement, many)
+
     def widen(self) -> None:
-        """Make ready for many writes: indexes are written at random places, and a larger
-        cache and rarer checkpoints let several batches share a page."""
-        self._db.pragma("cache_size", -CACHE_KIB)
-        self._db.wal_autocheckpoint(CHECKPOINT_PAGES)
+        """Make ready for many writes."""
+        self._engine.widen()
 
     def check_database(self) -> None:
-        """Ask the database whether its file is sound; StoreError ``store.damaged``."""
-        with translated(self.path):
-            found = self._db.pragma("quick_check")
-        if found != "ok":
-            raise StoreError(
-                f"{self.path} is damaged: {found}",
-                code="store.damaged",
-                hint="restore it from a backup; do not write to it",
-            )
+        """Ask the database whether it is sound; StoreError ``store.damaged``."""
+        self._engine.check()
+
+
+def written(method: Callable[Concatenate[D, P], T]) -> Callable[Concatenate[D, P], T]:
+    """A method whose whole body is one transaction: all of it is kept, or none when it raises.
+
+    It may run again from its start, so it changes nothing but the database, and what it is
+    given can be read more than once. It does not call another such method.
+    """
+
+    @wraps(method)
+    def run(self: D, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return self._engine.write(lambda: method(self, *args, **kwargs))
+
+    return run
 
 
 def held(parse: Callable[[bytes], T], body: bytes) -> T:

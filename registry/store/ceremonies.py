@@ -10,7 +10,7 @@ from registry.protocol.instant import Instant
 from registry.protocol.keyset import KeySetSignature
 from registry.protocol.transcript import Transcript
 from registry.store import sql
-from registry.store.base import held
+from registry.store.base import held, written
 from registry.store.journal import Journal
 from registry.store.rows import SignatureRow
 
@@ -20,6 +20,7 @@ _NONE: Final = b""
 class Ceremonies(Journal):
     """Requests by their nonce, and transcripts in their order."""
 
+    @written
     def add_ceremony(
         self, handover: Handover, made: Sequence[KeySetSignature], *, at: Instant
     ) -> bool:
@@ -34,17 +35,16 @@ class Ceremonies(Journal):
             "to_sha256": digest,
             "at": at.micros,
         }
-        with self._write():
-            new = bool(list(self._db.execute(sql.ADD_CEREMONY, values)))
-            (found,) = next(iter(self._db.execute(sql.CEREMONY, {"nonce": handover.nonce})))
-            if found != handover.asked_sha256:
-                raise ConflictError(
-                    "its nonce is that of another request",
-                    code="ceremony.nonce",
-                    hint="make a new request; do not use this one",
-                )
-            for signature in made:
-                self._journal(SignatureRow(signature.key_id, "keyset", digest, at))
+        new = bool(self._rows(sql.ADD_CEREMONY, values))
+        ((found,),) = self._rows(sql.CEREMONY, {"nonce": handover.nonce})
+        if found != handover.asked_sha256:
+            raise ConflictError(
+                "its nonce is that of another request",
+                code="ceremony.nonce",
+                hint="make a new request; do not use this one",
+            )
+        for signature in made:
+            self._journal(SignatureRow(signature.key_id, "keyset", digest, at))
         return new
 
     def find_ceremony(self, nonce: str) -> bytes | None:
@@ -72,7 +72,7 @@ class Ceremonies(Journal):
             "prev": _NONE if body.prev_sha256 is None else bytes.fromhex(body.prev_sha256),
             "none": _NONE,
         }
-        if not list(self._db.execute(sql.ADD_TRANSCRIPT, values)):
+        if not self._rows(sql.ADD_TRANSCRIPT, values):
             raise ConflictError(
                 "another ceremony ended meanwhile",
                 code="transcript.moved",

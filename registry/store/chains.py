@@ -10,7 +10,7 @@ from registry.protocol.instant import Instant
 from registry.protocol.number import PithNumber
 from registry.protocol.record import Record
 from registry.store import sql
-from registry.store.base import PAGE, held
+from registry.store.base import PAGE, held, written
 from registry.store.journal import Journal
 from registry.store.rows import (
     MAX_CLAIM_AGE,
@@ -25,6 +25,7 @@ from registry.store.rows import (
 class Chains(Journal):
     """The chain of each signer on each record."""
 
+    @written
     def claim_mints(
         self, records: Sequence[Record], *, at: Instant, since: Instant | None = None
     ) -> list[Intent | None]:
@@ -35,22 +36,20 @@ class Chains(Journal):
         key became valid, or None where the record is minted already.
         """
         claims: list[Intent | None] = []
-        with self._write():
-            values = map(record_values, records)
-            fresh = {suffix for (suffix,) in self._db.executemany(sql.ADD_RECORD, values)}
-            for record in records:
-                subject = record.number.suffix
-                if subject not in fresh and list(
-                    self._db.execute(sql.ANY_HEAD, {"subject": subject})
-                ):
-                    claims.append(None)
-                    continue
-                claims.append(self._claim(Intent(subject, NO_EVENT, at, b""), since))
+        values = map(record_values, records)
+        fresh = {suffix for (suffix,) in self._insert(sql.ADD_RECORD, values)}
+        for record in records:
+            subject = record.number.suffix
+            if subject not in fresh and self._rows(sql.ANY_HEAD, {"subject": subject}):
+                claims.append(None)
+                continue
+            claims.append(self._claim(Intent(subject, NO_EVENT, at, b""), since))
         return claims
 
     def _insert_record(self, record: Record) -> None:
-        self._db.execute(sql.ADD_RECORD, record_values(record))
+        self._rows(sql.ADD_RECORD, record_values(record))
 
+    @written
     def claim(self, intent: Intent, signer_id: str) -> Intent | None:
         """Durably claim the place after the head of a signer's chain.
 
@@ -59,22 +58,22 @@ class Chains(Journal):
         head is compared in the transaction that claims.
         """
         place = {"subject": intent.subject, "signer_id": signer_id}
-        with self._write():
-            head = next(iter(self._db.execute(sql.HEAD, place)), (NO_EVENT,))
-            return self._claim(intent) if head[0] == intent.prev else None
+        (head,) = self._first(sql.HEAD, place) or (NO_EVENT,)
+        return self._claim(intent) if head == intent.prev else None
 
     def _claim(self, intent: Intent, since: Instant | None = None) -> Intent:
         place = {"subject": intent.subject, "prev": intent.prev}
         values = place | {"at": intent.at.micros, "body": intent.body}
-        if list(self._db.execute(sql.ADD_INTENT, values)):
+        if self._rows(sql.ADD_INTENT, values):
             return intent
-        at, body = next(iter(self._db.execute(sql.INTENT, place)))
+        ((at, body),) = self._rows(sql.INTENT, place)
         early = since is not None and at < since.micros
         if early or abs(at - intent.at.micros) > MAX_CLAIM_AGE:
-            self._db.execute(sql.RENEW_INTENT, values | {"old": at})
+            self._rows(sql.RENEW_INTENT, values | {"old": at})
             return intent
         return Intent(intent.subject, intent.prev, Instant(at), body)
 
+    @written
     def renew_claim(self, intent: Intent, at: Instant) -> Intent | None:
         """Take over a claim with the time *at*; None when it is no longer as it was read."""
         renewed = Intent(intent.subject, intent.prev, at, intent.body)
@@ -85,14 +84,13 @@ class Chains(Journal):
             "body": intent.body,
             "old": intent.at.micros,
         }
-        with self._write():
-            return renewed if list(self._db.execute(sql.RENEW_INTENT, values)) else None
+        return renewed if self._rows(sql.RENEW_INTENT, values) else None
 
+    @written
     def drop_claim(self, intent: Intent) -> None:
         """Give up a place that nothing was stored for, where it is claimed as it was read."""
         place = {"subject": intent.subject, "prev": intent.prev}
-        with self._write():
-            self._db.execute(sql.DROP_CLAIM, place | {"at": intent.at.micros})
+        self._rows(sql.DROP_CLAIM, place | {"at": intent.at.micros})
 
     def intents(self, after: Intent | None = None) -> list[Intent]:
         """A page of the claims that nothing was stored for yet: what interruptions left."""
@@ -105,6 +103,7 @@ class Chains(Journal):
         """How many claims are open."""
         return int(self._rows(sql.COUNT_INTENTS, {})[0][0])
 
+    @written
     def add_own_events(self, entries: Sequence[tuple[Event, Sequence[SignatureRow]]]) -> list[bool]:
         """Store our own signed events with their journal lines, move the heads of their
         chains, and drop their claims: all of them or none.
@@ -113,10 +112,10 @@ class Chains(Journal):
         a chain has moved, and ``keyset.moved`` or KeyUnavailableError ``key.stopped`` for
         what a key signed that no longer signs.
         """
-        with self._write():
-            self._require_signing({event.signature.key_id for event, _ in entries})
-            return [self._add_own(event, journal) for event, journal in entries]
+        self._require_signing({event.signature.key_id for event, _ in entries})
+        return [self._add_own(event, journal) for event, journal in entries]
 
+    @written
     def add_mints(
         self, key_id: str, signer_id: str, mints: Sequence[MintRow]
     ) -> tuple[list[bool], list[bool]]:
@@ -127,29 +126,28 @@ class Chains(Journal):
         stored; that is thrown away where the record_created was stored before, because
         something else may follow it by now. Raises what `add_own_events` raises.
         """
-        with self._write():
-            self._require_signing([key_id])
-            values = (_created(signer_id, mint) for mint in mints)
-            added = {event_id for (event_id,) in self._db.executemany(sql.ADD_EVENT, values)}
-            news = [_taken(added, mint.event_id) for mint in mints]
-            fresh = [mint for mint, new in zip(mints, news, strict=True) if new]
-            shown = [mint for mint in fresh if mint.snapshot_id is not None]
-            list(self._db.executemany(sql.ADD_EVENT, (_shown(signer_id, mint) for mint in shown)))
-            heads = (
-                {
-                    "subject": mint.subject,
-                    "signer_id": signer_id,
-                    "event_id": mint.snapshot_id or mint.event_id,
-                }
-                for mint in fresh
-            )
-            if len(list(self._db.executemany(sql.ADD_HEAD, heads))) != len(fresh):
-                raise _moved("one of the records")
-            self._db.executemany(sql.ADD_SIGNATURE, _lines(key_id, mints, shown))
-            self._db.executemany(
-                sql.DROP_INTENT,
-                ({"subject": mint.subject, "prev": NO_EVENT} for mint in mints),
-            )
+        self._require_signing([key_id])
+        values = (_created(signer_id, mint) for mint in mints)
+        added = {event_id for (event_id,) in self._insert(sql.ADD_EVENT, values)}
+        news = [_taken(added, mint.event_id) for mint in mints]
+        fresh = [mint for mint, new in zip(mints, news, strict=True) if new]
+        shown = [mint for mint in fresh if mint.snapshot_id is not None]
+        self._insert(sql.ADD_EVENT, (_shown(signer_id, mint) for mint in shown))
+        heads = (
+            {
+                "subject": mint.subject,
+                "signer_id": signer_id,
+                "event_id": mint.snapshot_id or mint.event_id,
+            }
+            for mint in fresh
+        )
+        if len(self._insert(sql.ADD_HEAD, heads)) != len(fresh):
+            raise _moved("one of the records")
+        self._insert(sql.ADD_SIGNATURE, _lines(key_id, mints, shown))
+        self._each(
+            sql.DROP_INTENT,
+            ({"subject": mint.subject, "prev": NO_EVENT} for mint in mints),
+        )
         return news, [
             new and mint.snapshot_id is not None for mint, new in zip(mints, news, strict=True)
         ]
@@ -162,7 +160,7 @@ class Chains(Journal):
         if new:
             self._move_head(subject, event.body.signer.signer_id, prev, event.event_id)
         place = {"subject": subject.suffix, "prev": event_bytes(prev)}
-        self._db.execute(sql.DROP_INTENT, place)
+        self._rows(sql.DROP_INTENT, place)
         return new
 
     def _insert_event(self, event: Event) -> bool:
@@ -174,7 +172,7 @@ class Chains(Journal):
             "signer_id": body.signer.signer_id,
             "body": event.canonical,
         }
-        return bool(list(self._db.execute(sql.ADD_EVENT, values)))
+        return bool(self._rows(sql.ADD_EVENT, values))
 
     def _move_head(
         self, number: PithNumber, signer_id: str, old: str | None, event_id: str
@@ -186,9 +184,9 @@ class Chains(Journal):
             "event_id": event_bytes(event_id),
         }
         moved = (
-            self._db.execute(sql.ADD_HEAD, head)
+            self._rows(sql.ADD_HEAD, head)
             if old is None
-            else self._db.execute(sql.MOVE_HEAD, head | {"prev": event_bytes(old)})
+            else self._rows(sql.MOVE_HEAD, head | {"prev": event_bytes(old)})
         )
         if not list(moved):
             raise _moved(str(number))
@@ -208,11 +206,11 @@ class Chains(Journal):
         rows = self._rows(sql.EVENTS_OF, {"subject": subject})
         return [held(Event.parse, body) for (body,) in rows]
 
+    @written
     def add_bundle(self, bundle: Bundle) -> bool:
         """Keep a bundle we signed, with its journal line."""
-        with self._write():
-            self._journal(bundle_line(bundle))
-            return self._insert_bundle(bundle)
+        self._journal(bundle_line(bundle))
+        return self._insert_bundle(bundle)
 
     def _insert_bundle(self, bundle: Bundle) -> bool:
         values = {
@@ -221,7 +219,7 @@ class Chains(Journal):
             "built_at": bundle.body.built_at.micros,
             "body": bundle.to_bytes(),
         }
-        return bool(list(self._db.execute(sql.ADD_BUNDLE, values)))
+        return bool(self._rows(sql.ADD_BUNDLE, values))
 
 
 def _moved(subject: str) -> ConflictError:

@@ -9,7 +9,7 @@ from registry.protocol.evidence import Checkpoint, Proof, sha256_of
 from registry.protocol.instant import Instant
 from registry.protocol.strict_json import read_json
 from registry.store import sql
-from registry.store.base import Database, held
+from registry.store.base import Database, held, written
 
 
 class Checkpoints(Database):
@@ -33,6 +33,7 @@ class Checkpoints(Database):
         (latest,) = self._rows(sql.LAST_CHECKPOINT_AT, {})[0]
         return None if latest is None else Instant(latest)
 
+    @written
     def add_checkpoint(self, checkpoint: Checkpoint, anchor: JsonObject, *, at: Instant) -> None:
         """Keep a checkpoint of what `undated` gave, with its timestamp.
 
@@ -46,18 +47,17 @@ class Checkpoints(Database):
             "anchor": canonical(anchor),
             "body": checkpoint.canonical,
         }
-        with self._write():
-            for name, _ in checkpoint.documents:
-                document = {"document": bytes.fromhex(name[-64:]), "checkpoint": digest}
-                if not list(self._db.execute(sql.ADD_DATED, document)):
-                    raise ConflictError(
-                        "another run has just dated the same documents",
-                        code="checkpoint.dated",
-                        hint="nothing was stored, and nothing is missing",
-                    )
-                for (seq,) in self._db.execute(sql.EVENT_SEQ, document):
-                    values["last_seq"] = max(values["last_seq"], seq)
-            self._db.execute(sql.ADD_CHECKPOINT, values)
+        for name, _ in checkpoint.documents:
+            document = {"document": bytes.fromhex(name[-64:]), "checkpoint": digest}
+            if not self._rows(sql.ADD_DATED, document):
+                raise ConflictError(
+                    "another run has just dated the same documents",
+                    code="checkpoint.dated",
+                    hint="nothing was stored, and nothing is missing",
+                )
+            for (seq,) in self._rows(sql.EVENT_SEQ, document):
+                values["last_seq"] = max(values["last_seq"], seq)
+        self._rows(sql.ADD_CHECKPOINT, values)
 
     def checkpoints_of(self, subject: str) -> list[Proof]:
         """The checkpoints in which an event or a bundle of a record stands, oldest first."""

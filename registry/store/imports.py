@@ -11,7 +11,7 @@ from registry.protocol.keys import KeyObject
 from registry.protocol.record import Record
 from registry.protocol.strict_json import read_json
 from registry.store import sql
-from registry.store.base import PAGE, held
+from registry.store.base import PAGE, held, written
 from registry.store.chains import Chains, record_values
 from registry.store.quarantine import Quarantine
 from registry.store.rows import QuarantineRow, SignatureRow
@@ -37,6 +37,7 @@ class Intake:
 class Imports(Chains, Quarantine):
     """Imports go through the same inserts as what is signed here."""
 
+    @written
     def take(
         self,
         intake: Intake,
@@ -50,19 +51,19 @@ class Imports(Chains, Quarantine):
         ``event.head`` when a chain has moved.
         """
         subject = {"subject": intake.record.number.suffix}
-        with self._write():
-            _check_known(intake, self._db.execute(sql.COUNT_EVENTS_OF, subject))
-            self._insert_record(intake.record)
-            for line in restored:
-                self._restore_signature(line)
-            for event in intake.events:
-                self._insert_event(event)
-            for signer_id, old, event_id in intake.heads:
-                self._move_head(intake.record.number, signer_id, old, event_id)
-            for bundle in bundles:
-                self._insert_bundle(bundle)
-            self._apart(intake)
+        _check_known(intake, self._rows(sql.COUNT_EVENTS_OF, subject))
+        self._insert_record(intake.record)
+        for line in restored:
+            self._restore_signature(line)
+        for event in intake.events:
+            self._insert_event(event)
+        for signer_id, old, event_id in intake.heads:
+            self._move_head(intake.record.number, signer_id, old, event_id)
+        for bundle in bundles:
+            self._insert_bundle(bundle)
+        self._apart(intake)
 
+    @written
     def take_foreign(
         self,
         registry: str,
@@ -76,22 +77,21 @@ class Imports(Chains, Quarantine):
         ``import.moved`` when more is stored by now.
         """
         place = {"registry": registry, "subject": intake.record.number.suffix}
-        with self._write():
-            _check_known(intake, self._db.execute(sql.COUNT_FOREIGN_EVENTS_OF, place))
-            for key in keys:
-                self._add_foreign_key(registry, key)
-            values = record_values(intake.record)
-            values |= {"registry": registry, "aliases": canonical({"aliases": list(aliases)})}
-            self._db.execute(sql.REPLACE_FOREIGN_RECORD, values)
-            for event in intake.events:
-                said = {
-                    "registry": registry,
-                    "event_id": bytes.fromhex(event.sha256),
-                    "subject": event.body.subject.suffix,
-                    "body": event.canonical,
-                }
-                self._db.execute(sql.ADD_FOREIGN_EVENT, said)
-            self._apart(intake)
+        _check_known(intake, self._rows(sql.COUNT_FOREIGN_EVENTS_OF, place))
+        for key in keys:
+            self._add_foreign_key(registry, key)
+        values = record_values(intake.record)
+        values |= {"registry": registry, "aliases": canonical({"aliases": list(aliases)})}
+        self._rows(sql.REPLACE_FOREIGN_RECORD, values)
+        for event in intake.events:
+            said = {
+                "registry": registry,
+                "event_id": bytes.fromhex(event.sha256),
+                "subject": event.body.subject.suffix,
+                "body": event.canonical,
+            }
+            self._rows(sql.ADD_FOREIGN_EVENT, said)
+        self._apart(intake)
 
     def _apart(self, intake: Intake) -> None:
         for name in intake.released:
@@ -106,7 +106,7 @@ class Imports(Chains, Quarantine):
             "public_key": key.key.raw,
             "body": canonical(key.to_json()),
         }
-        if list(self._db.execute(sql.ADD_FOREIGN_KEY, values)):
+        if self._rows(sql.ADD_FOREIGN_KEY, values):
             return
         before = [each for each in self._foreign_keys(registry) if each.key_id == key.key_id]
         if not before or _bound(before[0]) != _bound(key):
@@ -124,7 +124,7 @@ class Imports(Chains, Quarantine):
         ]
 
     def _foreign_keys(self, registry: str) -> list[KeyObject]:
-        rows = self._db.execute(sql.FOREIGN_KEYS, {"registry": registry})
+        rows = self._rows(sql.FOREIGN_KEYS, {"registry": registry})
         return [held(_key_object, body) for (body,) in rows]
 
     def foreign_events_of(self, registry: str, subject: str) -> list[Event]:

@@ -1,18 +1,16 @@
 """Jobs over many records: their frozen plans, what they have staged, and the switch."""
 
-import fcntl
-import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
-from registry.errors import ConflictError, StoreError
+from registry.errors import ConflictError
 from registry.protocol.instant import Instant
 from registry.protocol.keyset import KeySetBody
 from registry.protocol.number import PithNumber
 from registry.store import sql
-from registry.store.base import PAGE
+from registry.store.base import PAGE, written
 from registry.store.journal import Journal
 from registry.store.rows import Intent, SignatureRow
 
@@ -97,24 +95,15 @@ class Jobs(Journal):
 
         Raises ConflictError ``job.busy`` when there is another.
         """
-        place = self.path.with_name(self.path.name + "-jobs")
-        try:
-            fd = os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise StoreError(f"cannot open {place}: {error.strerror}", code="store.write") from None
-        try:
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+        with self._engine.hold("jobs") as alone:
+            if not alone:
                 raise ConflictError(
                     "another process works at this registry's jobs",
                     code="job.busy",
                     hint="`pith reissue status` shows how far it is",
-                ) from None
+                )
             self.widen()
             yield
-        finally:
-            os.close(fd)
 
     # -- planning ----------------------------------------------------------------
 
@@ -126,13 +115,13 @@ class Jobs(Journal):
         job, state, digest, plan, run_at, run_from, last_at = row
         return Job(job, state, digest, plan, Instant(run_at), run_from, Instant(last_at))
 
+    @written
     def add_job(self) -> int:
         """Begin to make a plan; plans that were never finished are cleared away."""
-        with self._write():
-            for (job,) in list(self._db.execute(sql.UNFINISHED_JOBS)):
-                self._db.execute(sql.DROP_ITEMS, {"job": job})
-                self._db.execute(sql.DROP_JOB, {"job": job})
-            return int(next(iter(self._db.execute(sql.ADD_JOB, {"none": b""})))[0])
+        for (job,) in self._rows(sql.UNFINISHED_JOBS, {}):
+            self._rows(sql.DROP_ITEMS, {"job": job})
+            self._rows(sql.DROP_JOB, {"job": job})
+        return int(self._rows(sql.ADD_JOB, {"none": b""})[0][0])
 
     def issued(self, signer_id: str, key_id: str, count: int = PAGE) -> Iterator[list[Held]]:
         """Pages of the records whose receipt the journal has under a key of ours."""
@@ -161,7 +150,8 @@ class Jobs(Journal):
             for suffix, year, head in rows
         ]
 
-    def add_items(self, job: int, items: Iterable[Item]) -> None:
+    @written
+    def add_items(self, job: int, items: Sequence[Item]) -> None:
         """Put records into a plan that is being made; one that is in it stays as it is."""
         values = [
             {
@@ -175,21 +165,20 @@ class Jobs(Journal):
             }
             for item in items
         ]
-        with self._write():
-            self._db.executemany(sql.ADD_ITEM, values)
+        self._insert(sql.ADD_ITEM, values)
 
-    def take_in(self, job: int, records: Iterable[tuple[str, bytes]]) -> int:
+    @written
+    def take_in(self, job: int, records: Sequence[tuple[str, bytes]]) -> int:
         """Take in records, as (suffix, digest), that were left out as not derived; how many."""
-        with self._write():
-            return sum(
-                bool(list(self._db.execute(sql.TAKE_IN, {
-                    "job": job,
-                    "subject": suffix,
-                    "digest": digest,
-                    "left_out": NOT_DERIVED,
-                })))
-                for suffix, digest in records
-            )  # fmt: skip
+        return sum(
+            bool(self._rows(sql.TAKE_IN, {
+                "job": job,
+                "subject": suffix,
+                "digest": digest,
+                "left_out": NOT_DERIVED,
+            }))
+            for suffix, digest in records
+        )  # fmt: skip
 
     def items(self, job: int) -> Iterator[Item]:
         """The records of a plan, in the order of their suffixes, read a page at a time."""
@@ -215,69 +204,70 @@ class Jobs(Journal):
             for verdict, why, count in self._rows(sql.COUNT_ITEMS, {"job": job})
         ]
 
+    @written
     def freeze_job(self, job: int, plan: bytes, digest: bytes, *, abandoned: int | None) -> None:
         """Make a plan the one to run; the job *abandoned* ends, and what it staged is
         destroyed."""
-        with self._write():
-            if abandoned is not None:
-                self._db.execute(sql.DISCARD_ALL, {"job": abandoned})
-                self._db.execute(sql.UNSTAGE_ALL, {"job": abandoned})
-                for old in ("planned", "running"):
-                    self._turn(abandoned, old, "abandoned")
-            self._db.execute(sql.FREEZE_JOB, {"job": job, "plan": plan, "digest": digest})
+        if abandoned is not None:
+            self._rows(sql.DISCARD_ALL, {"job": abandoned})
+            self._rows(sql.UNSTAGE_ALL, {"job": abandoned})
+            for old in ("planned", "running"):
+                self._turn(abandoned, old, "abandoned")
+        self._rows(sql.FREEZE_JOB, {"job": job, "plan": plan, "digest": digest})
 
+    @written
     def drop_job(self, job: int) -> None:
         """Forget a plan that was being made."""
-        with self._write():
-            self._db.execute(sql.DROP_ITEMS, {"job": job})
-            self._db.execute(sql.DROP_JOB, {"job": job})
+        self._rows(sql.DROP_ITEMS, {"job": job})
+        self._rows(sql.DROP_JOB, {"job": job})
 
     def _turn(self, job: int, old: str, new: State) -> bool:
-        return bool(list(self._db.execute(sql.TURN_JOB, {"job": job, "old": old, "new": new})))
+        return bool(self._rows(sql.TURN_JOB, {"job": job, "old": old, "new": new}))
 
     # -- running -----------------------------------------------------------------
 
+    @written
     def begin_run(self, job: int, *, done: int, at: Instant) -> None:
         """Note that a job runs from *at* on, with so many staged before."""
-        with self._write():
-            values = {"job": job, "done": done, "at": at.micros}
-            if not list(self._db.execute(sql.BEGIN_RUN, values)):
-                raise ConflictError("the job has ended meanwhile", code="job.ended")
+        values = {"job": job, "done": done, "at": at.micros}
+        if not self._rows(sql.BEGIN_RUN, values):
+            raise ConflictError("the job has ended meanwhile", code="job.ended")
 
     def unsigned(self, job: int, signer_id: str, *, after: str, count: int) -> list[Unsigned]:
         """The next records without a staged event, in the order of their suffixes."""
         values = {"job": job, "signer_id": signer_id, "after": after, "count": count}
         return [Unsigned._make(row) for row in self._rows(sql.UNSIGNED, values)]
 
-    def claim_items(self, job: int, places: Iterable[tuple[str, bytes]], *, at: Instant) -> None:
+    @written
+    def claim_items(self, job: int, places: Sequence[tuple[str, bytes]], *, at: Instant) -> None:
         """Durably fix place, as (suffix, previous event), and time of what will be signed."""
-        values = [
-            {"job": job, "subject": subject, "prev": prev, "at": at.micros}
-            for subject, prev in places
-        ]
-        if values:
-            with self._write():
-                self._db.executemany(sql.CLAIM_ITEM, values)
+        self._each(
+            sql.CLAIM_ITEM,
+            (
+                {"job": job, "subject": subject, "prev": prev, "at": at.micros}
+                for subject, prev in places
+            ),
+        )
 
+    @written
     def leave_out(self, job: int, subject: str, why: str) -> None:
         """Take a record out of a job that runs."""
-        with self._write():
-            self._db.execute(sql.LEAVE_OUT, {"job": job, "subject": subject, "left_out": why})
+        self._rows(sql.LEAVE_OUT, {"job": job, "subject": subject, "left_out": why})
 
+    @written
     def stage(self, job: int, key_id: str, events: Sequence[Staged], *, at: Instant) -> None:
         """Keep events signed by a key, with the journal's lines for them and their receipts,
         in no chain yet. Raises what `_require_signing` does."""
-        with self._write():
-            self._require_signing([key_id])
-            self._db.executemany(
-                sql.STAGE,
-                (
-                    {"job": job, "subject": e.subject, "event_id": e.event_id, "body": e.body}
-                    for e in events
-                ),
-            )
-            self._db.executemany(sql.ADD_SIGNATURE, _lines(key_id, events))
-            self._db.execute(sql.RUN_SO_FAR, {"job": job, "at": at.micros})
+        self._require_signing([key_id])
+        self._insert(
+            sql.STAGE,
+            (
+                {"job": job, "subject": e.subject, "event_id": e.event_id, "body": e.body}
+                for e in events
+            ),
+        )
+        self._insert(sql.ADD_SIGNATURE, _lines(key_id, events))
+        self._rows(sql.RUN_SO_FAR, {"job": job, "at": at.micros})
 
     def any_unsigned(self, job: int) -> bool:
         """Whether a job has records without a staged event."""
@@ -309,14 +299,15 @@ class Jobs(Journal):
         values = {"job": job, "signer_id": signer_id, "count": PAGE}
         count, after = 0, ""
         while moved := self._rows(sql.MOVED, values | {"after": after}):
-            with self._write():
-                for (subject,) in moved:
-                    one = {"job": job, "subject": subject}
-                    self._db.execute(sql.DISCARD, one)
-                    self._db.execute(sql.UNSTAGE, one)
-                    self._db.execute(sql.UNCLAIM, one)
+            self._discard_staged(job, [subject for (subject,) in moved])
             count, after = count + len(moved), moved[-1][0]
         return count
+
+    @written
+    def _discard_staged(self, job: int, subjects: Sequence[str]) -> None:
+        places = [{"job": job, "subject": subject} for subject in subjects]
+        for statement in (sql.DISCARD, sql.UNSTAGE, sql.UNCLAIM):
+            self._each(statement, places)
 
     def switch(self, job: int, signer_id: str, keyset: KeySetBody) -> bool:
         """Put every staged event at the end of its chain, all of them at once.
@@ -325,38 +316,44 @@ class Jobs(Journal):
         ConflictError ``job.unsigned``, ``job.ended``, and ``keyset.moved`` when
         *keyset* is no longer the newest.
         """
+        switched = self._switch(job, signer_id, keyset)
+        if switched:
+            self.clear_staged()
+        return switched
+
+    @written
+    def _switch(self, job: int, signer_id: str, keyset: KeySetBody) -> bool:
         values = {"job": job, "signer_id": signer_id}
-        with self._write():
-            if list(self._db.execute(sql.MOVED, values | {"after": "", "count": 1})) or list(
-                self._db.execute(sql.CLAIMED, {"job": job, "count": 1})
-            ):
-                return False
-            if list(self._db.execute(sql.ANY_UNSIGNED, {"job": job})):
-                raise unsigned_left()
-            if next(iter(self._db.execute(sql.NEWEST_VERSION)))[0] != keyset.version:
-                raise ConflictError("the key set has moved meanwhile", code="keyset.moved")
-            if not self._turn(job, "running", "switched"):
-                raise ConflictError("the job does not run", code="job.ended")
-            self._db.execute(sql.SWITCH_EVENTS, values)
-            self._db.execute(sql.SWITCH_HEADS, values)
-        self.clear_staged()
+        if self._rows(sql.MOVED, values | {"after": "", "count": 1}) or self._rows(
+            sql.CLAIMED, {"job": job, "count": 1}
+        ):
+            return False
+        if self._rows(sql.ANY_UNSIGNED, {"job": job}):
+            raise unsigned_left()
+        if self._rows(sql.NEWEST_VERSION, {})[0][0] != keyset.version:
+            raise ConflictError("the key set has moved meanwhile", code="keyset.moved")
+        if not self._turn(job, "running", "switched"):
+            raise ConflictError("the job does not run", code="job.ended")
+        self._rows(sql.SWITCH_EVENTS, values)
+        self._rows(sql.SWITCH_HEADS, values)
         return True
 
+    @written
     def discard(self, lines: Sequence[SignatureRow]) -> None:
         """Journal signatures that were made for a look and thrown away."""
-        with self._write():
-            self._journal_all(lines)
-            self._db.executemany(
-                sql.ADD_DISCARDED, [{"kind": line.kind, "digest": line.digest} for line in lines]
-            )
+        self._journal_all(lines)
+        self._insert(
+            sql.ADD_DISCARDED, [{"kind": line.kind, "digest": line.digest} for line in lines]
+        )
 
     def clear_staged(self) -> None:
         """Drop the second copies that switched jobs left, a page at a time."""
         while rows := self._rows(sql.CLEARED, {"count": PAGE}):
-            with self._write():
-                self._db.executemany(
-                    sql.UNSTAGE, [{"job": job, "subject": subject} for job, subject in rows]
-                )
+            self._unstage(rows)
+
+    @written
+    def _unstage(self, places: Sequence[tuple[Any, ...]]) -> None:
+        self._each(sql.UNSTAGE, ({"job": job, "subject": subject} for job, subject in places))
 
 
 def _lines(key_id: str, events: Sequence[Staged]) -> Iterator[dict[str, Any]]:

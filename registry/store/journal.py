@@ -6,7 +6,7 @@ from registry.errors import ConflictError, KeyUnavailableError
 from registry.protocol.instant import Instant
 from registry.protocol.keyset import KeySet
 from registry.store import sql
-from registry.store.base import PAGE, Database, held
+from registry.store.base import PAGE, Database, held, written
 from registry.store.rows import ActRow, SignatureRow
 
 
@@ -19,16 +19,16 @@ class Journal(Database):
         self._journal_all([line])
 
     def _journal_all(self, lines: Iterable[SignatureRow]) -> None:
-        self._db.executemany(sql.ADD_SIGNATURE, map(signature_values, lines))
+        self._insert(sql.ADD_SIGNATURE, map(signature_values, lines))
 
     def _restore_signature(self, line: SignatureRow) -> None:
         """Note a signature of ours that was made before this home was."""
-        self._db.execute(sql.ADD_RESTORED, signature_values(line))
+        self._rows(sql.ADD_RESTORED, signature_values(line))
 
+    @written
     def add_act(self, line: ActRow) -> None:
         """Write an act on a key into the journal."""
-        with self._write():
-            self._act(line)
+        self._act(line)
 
     def _act(self, line: ActRow) -> None:
         values = {
@@ -37,7 +37,7 @@ class Journal(Database):
             "reason": line.reason,
             "at": line.at.micros,
         }
-        self._db.execute(sql.ADD_ACT, values)
+        self._rows(sql.ADD_ACT, values)
 
     def is_stopped(self, key_id: str) -> bool:
         """Whether a person said that this key signs nothing more here."""

@@ -9,7 +9,7 @@ from registry.protocol.keys import PublicKey
 from registry.protocol.keyset import KeySet, KeySetBody
 from registry.protocol.transcript import Transcript
 from registry.store import sql
-from registry.store.base import held
+from registry.store.base import held, written
 from registry.store.ceremonies import Ceremonies
 from registry.store.rows import ActRow, KeyRow, SignatureRow
 
@@ -19,10 +19,10 @@ class Keys(Ceremonies):
 
     _newest: tuple[bytes, KeySet] | None = None
 
+    @written
     def add_key(self, key: KeyRow) -> bool:
         """Note where a key is."""
-        with self._write():
-            return self._insert_key(key)
+        return self._insert_key(key)
 
     def _insert_key(self, key: KeyRow) -> bool:
         values = {
@@ -32,21 +32,21 @@ class Keys(Ceremonies):
             "uri": key.uri,
             "created_at": key.created_at.micros,
         }
-        return bool(list(self._db.execute(sql.ADD_KEY, values)))
+        return bool(self._rows(sql.ADD_KEY, values))
 
+    @written
     def drop_key(self, key: KeyRow) -> None:
         """Forget a key that was noted and never came to be in its key store."""
-        with self._write():
-            values = {"key_id": key.key_id, "public_key": key.public_key.raw}
-            self._db.execute(sql.DROP_KEY, values)
+        values = {"key_id": key.key_id, "public_key": key.public_key.raw}
+        self._rows(sql.DROP_KEY, values)
 
+    @written
     def replace_key_uri(self, key_id: str, *, old: str, new: str) -> None:
         """Note that a key has moved, or raise ConflictError ``key.moved`` when it is no
         longer noted where it was."""
-        with self._write():
-            values = {"key_id": key_id, "old": old, "new": new}
-            if not list(self._db.execute(sql.MOVE_KEY, values)):
-                raise ConflictError(f"key {key_id} has moved meanwhile", code="key.moved")
+        values = {"key_id": key_id, "old": old, "new": new}
+        if not self._rows(sql.MOVE_KEY, values):
+            raise ConflictError(f"key {key_id} has moved meanwhile", code="key.moved")
 
     def list_keys(self) -> list[KeyRow]:
         """All keys, oldest first."""
@@ -62,7 +62,7 @@ class Keys(Ceremonies):
             "sha256": body.digest,
             "body": canonical(keyset.to_json()),
         }
-        new = bool(list(self._db.execute(sql.ADD_KEYSET, values)))
+        new = bool(self._rows(sql.ADD_KEYSET, values))
         if restored:
             for line in _lines(keyset):
                 self._restore_signature(line)
@@ -70,6 +70,7 @@ class Keys(Ceremonies):
             self._journal_keyset(keyset)
         return new
 
+    @written
     def replace_keyset(
         self,
         keyset: KeySet,
@@ -89,17 +90,16 @@ class Keys(Ceremonies):
             "old_version": old.version,
             "old_sha256": old.digest,
         }
-        with self._write():
-            if not list(self._db.execute(sql.NEXT_KEYSET, values)):
-                raise ConflictError(
-                    f"version {old.version} is no longer the newest key set",
-                    code="keyset.moved",
-                    hint="nothing was changed; look at `pith keyset show` and begin again",
-                )
-            self._journal_keyset(keyset)
-            self._act(act)
-            for transcript in transcripts:
-                self._insert_transcript(transcript)
+        if not self._rows(sql.NEXT_KEYSET, values):
+            raise ConflictError(
+                f"version {old.version} is no longer the newest key set",
+                code="keyset.moved",
+                hint="nothing was changed; look at `pith keyset show` and begin again",
+            )
+        self._journal_keyset(keyset)
+        self._act(act)
+        for transcript in transcripts:
+            self._insert_transcript(transcript)
 
     def _journal_keyset(self, keyset: KeySet) -> None:
         for line in _lines(keyset):

@@ -5,7 +5,7 @@ from registry.protocol.canonical import canonical
 from registry.protocol.instant import Instant
 from registry.protocol.signers import Signers
 from registry.store import sql
-from registry.store.base import held
+from registry.store.base import held, written
 from registry.store.journal import Journal
 from registry.store.rows import SignatureRow
 
@@ -13,6 +13,7 @@ from registry.store.rows import SignatureRow
 class Parties(Journal):
     """Versions of the signers list, never changed."""
 
+    @written
     def add_signers(self, signers: Signers, *, at: Instant) -> None:
         """Keep the next version with its journal line; ConflictError ``signers.moved`` when
         another came first."""
@@ -23,22 +24,21 @@ class Parties(Journal):
             "body": canonical(signers.to_json()),
             "old": body.version - 1,
         }
-        with self._write():
-            if not list(self._db.execute(sql.ADD_SIGNERS, values)):
-                raise ConflictError(
-                    f"version {body.version} of the signers list was made meanwhile",
-                    code="signers.moved",
-                    hint="nothing was stored; run the command again",
-                )
-            line = SignatureRow(signers.signature.key_id, "signers", body.digest, at)
-            self._journal(line)
+        if not self._rows(sql.ADD_SIGNERS, values):
+            raise ConflictError(
+                f"version {body.version} of the signers list was made meanwhile",
+                code="signers.moved",
+                hint="nothing was stored; run the command again",
+            )
+        line = SignatureRow(signers.signature.key_id, "signers", body.digest, at)
+        self._journal(line)
 
     def _restore_signers(self, signers: Signers, at: Instant) -> None:
         """Keep a version that was made before this home was."""
         body = signers.body
         document = canonical(signers.to_json())
         values = {"version": body.version, "sha256": body.digest, "body": document}
-        self._db.execute(sql.RESTORE_SIGNERS, values)
+        self._rows(sql.RESTORE_SIGNERS, values)
         key_id = signers.signature.key_id
         self._restore_signature(SignatureRow(key_id, "signers", body.digest, at))
 

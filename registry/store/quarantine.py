@@ -6,18 +6,18 @@ from typing import Any
 from registry.protocol.equivocation import Contradiction
 from registry.protocol.instant import Instant
 from registry.store import sql
-from registry.store.base import PAGE, Database, held
+from registry.store.base import PAGE, Database, held, written
 from registry.store.rows import QuarantineRow
 
 
 class Quarantine(Database):
     """Kept apart by name: no other room reads these rows."""
 
+    @written
     def add_quarantined(self, rows: Sequence[QuarantineRow]) -> None:
         """Keep documents apart; of one that is there already, what is said of it is renewed."""
-        with self._write():
-            for row in rows:
-                self._quarantine(row)
+        for row in rows:
+            self._quarantine(row)
 
     def _quarantine(self, row: QuarantineRow) -> None:
         values = {
@@ -32,11 +32,11 @@ class Quarantine(Database):
             "at": row.at.micros,
             "body": row.body,
         }
-        self._db.execute(sql.QUARANTINE, values)
+        self._rows(sql.QUARANTINE, values)
 
     def _release(self, name: str) -> bool:
         """Drop a document that was taken after all."""
-        return bool(list(self._db.execute(sql.RELEASE, {"name": name})))
+        return bool(self._rows(sql.RELEASE, {"name": name}))
 
     def quarantined(self) -> Iterator[QuarantineRow]:
         """Everything that is kept apart, by name, read a page at a time."""
@@ -45,12 +45,12 @@ class Quarantine(Database):
             yield from map(_row, rows)
             after = rows[-1][0]
 
+    @written
     def add_evidence(self, found: Sequence[Contradiction], *, at: Instant) -> None:
         """Keep evidence of equivocation, once."""
-        with self._write():
-            for evidence in found:
-                values = {"sha256": evidence.digest, "at": at.micros, "body": evidence.canonical}
-                self._db.execute(sql.ADD_EQUIVOCATION, values)
+        for evidence in found:
+            values = {"sha256": evidence.digest, "at": at.micros, "body": evidence.canonical}
+            self._rows(sql.ADD_EQUIVOCATION, values)
 
     def evidence(self) -> list[Contradiction]:
         """All evidence of equivocation that was found here, oldest first."""

@@ -1,4 +1,4 @@
-"""Everything a registry holds, behind one class (SQLite file)."""
+"""Everything a registry holds, behind one class."""
 
 from collections.abc import Sequence
 
@@ -6,6 +6,7 @@ from registry.errors import ConflictError, StoreError
 from registry.protocol.keyset import KeySet
 from registry.protocol.signers import Signers
 from registry.store import sql
+from registry.store.base import written
 from registry.store.checkpoints import Checkpoints
 from registry.store.jobs import Jobs
 from registry.store.keeping import Keeping
@@ -26,26 +27,25 @@ class Store(Keeping, Records, Checkpoints, Jobs):
         row = self._first(sql.META, {"name": "registry"})
         if row is None:
             raise StoreError(
-                f"{self.path} belongs to no registry",
+                f"{self.place} belongs to no registry",
                 code="store.registry",
                 hint="run `pith init` to finish making the home",
             )
         return str(row[0])
 
+    @written
     def begin(self, registry: str, keys: Sequence[KeyRow], keyset: KeySet) -> None:
         """Make this the store of *registry*: its name, first keys and first key set, at once.
 
         Raises ConflictError ``store.begun`` when it already belongs to a registry.
         """
-        with self._write():
-            if not list(self._db.execute(sql.ADD_META, {"name": "registry", "value": registry})):
-                raise ConflictError(
-                    f"{self.path} already belongs to a registry", code="store.begun"
-                )
-            for key in keys:
-                self._insert_key(key)
-            self._insert_keyset(keyset)
+        if not self._rows(sql.ADD_META, {"name": "registry", "value": registry}):
+            raise ConflictError(f"{self.place} already belongs to a registry", code="store.begun")
+        for key in keys:
+            self._insert_key(key)
+        self._insert_keyset(keyset)
 
+    @written
     def begin_again(
         self, registry: str, keysets: Sequence[KeySet], lists: Sequence[Signers], act: ActRow
     ) -> None:
@@ -55,13 +55,10 @@ class Store(Keeping, Records, Checkpoints, Jobs):
         Their signatures were not made here, and it has no key yet; *act* says so in the
         journal. Raises ConflictError ``store.begun``.
         """
-        with self._write():
-            if not list(self._db.execute(sql.ADD_META, {"name": "registry", "value": registry})):
-                raise ConflictError(
-                    f"{self.path} already belongs to a registry", code="store.begun"
-                )
-            for keyset in keysets:
-                self._insert_keyset(keyset, restored=True)
-            for signers in lists:
-                self._restore_signers(signers, act.at)
-            self._act(act)
+        if not self._rows(sql.ADD_META, {"name": "registry", "value": registry}):
+            raise ConflictError(f"{self.place} already belongs to a registry", code="store.begun")
+        for keyset in keysets:
+            self._insert_keyset(keyset, restored=True)
+        for signers in lists:
+            self._restore_signers(signers, act.at)
+        self._act(act)

@@ -75,11 +75,6 @@ TABLES: Final = (
 """In the order in which an export has them."""
 BY_NAME: Final = {table.name: table for table in TABLES}
 
-LISTED: Final = (
-    "SELECT m.name, p.name FROM sqlite_master m JOIN pragma_table_info(m.name) p "
-    "WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite%' ORDER BY m.name, p.cid"
-)
-
 # What belongs to one record, each in the order of the subjects: the index of a table gives
 # this order, so nothing is sorted and nothing gathers in memory.
 GRAPH: Final = {
@@ -142,7 +137,7 @@ UNRECONCILED: Final = "SELECT value FROM meta WHERE name = 'unreconciled'"
 # Says whether it was not marked so before.
 MARK_UNRECONCILED: Final = (
     "INSERT INTO meta (name, value) VALUES ('unreconciled', :value) ON CONFLICT (name) "
-    "DO UPDATE SET value = excluded.value WHERE value <> excluded.value RETURNING name"
+    "DO UPDATE SET value = excluded.value WHERE meta.value <> excluded.value RETURNING name"
 )
 RECONCILED: Final = "DELETE FROM meta WHERE name = 'unreconciled' RETURNING name"
 # Claims of places that the lost home has taken meanwhile.

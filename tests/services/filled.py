@@ -11,6 +11,7 @@ from registry.services.mint import BUILDER_VERSION
 from registry.services.workers import pooled
 from registry.signing.bulk import Issue, Issued, sign_records
 from registry.store import sql
+from registry.store.store import Store
 
 _BATCH = 2_000
 _SUBMITTED = Instant.parse_seconds("2024-01-01T12:00:00Z")
@@ -37,9 +38,13 @@ def fill(desk: Desk, count: int, *, at: Instant) -> None:
     work = ((range(i, min(i + _BATCH, count)), at) for i in range(0, count, _BATCH))
     key_id = desk.active_key().key_id
     for issued in pooled(work, _mint, begin=begin):
-        with desk.store._write():
-            for statement, values in _rows(issued, desk.registry, key_id, at):
-                list(desk.store._db.executemany(statement, values))
+        batch = list(_rows(issued, desk.registry, key_id, at))
+        desk.store._engine.write(partial(_store, desk.store, batch))
+
+
+def _store(store: Store, batch: list[tuple[str, list[dict[str, object]]]]) -> None:
+    for statement, values in batch:
+        store._insert(statement, values)
 
 
 def _begin(signer, registry) -> None:  # type: ignore[no-untyped-def]

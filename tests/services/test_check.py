@@ -67,8 +67,7 @@ def stocked(folder: Path) -> World:
         desk.store.add_key(KeyRow(key_id, public, "recovery", "memory:", world.clock()))
     ready(world)
     asked = {"nonce": "ab", "asked_sha256": bytes(32), "to_sha256": bytes(32), "at": 0}
-    with desk.store._write():
-        list(desk.store._db.execute(sql.ADD_CEREMONY, asked))
+    desk.store._rows(sql.ADD_CEREMONY, asked)
     minted(desk, at=world.clock.move(1))
     more = [record(2), record(3)]
     mint(desk, desk.signer(world.clock()), more, at=world.clock.move(1))
@@ -329,9 +328,8 @@ def test_two_events_after_the_same_one_and_two_beginnings(copy: World) -> None:
         payload = snapshot_payload(RECORD, paper(f"after {prev}"))
         body = replace(second.body, prev_event=prev, payload=payload)
         made = sign_event(signer, body, signed_at=second.signature.signed_at)
-        with desk.store._write():
-            desk.store._journal(event_line(made))
-            desk.store._insert_event(made)
+        desk.store._journal(event_line(made))
+        desk.store._insert_event(made)
     desk.store.close()
 
     assert broken(copy) == ["chain.fork", "chain.fork"]

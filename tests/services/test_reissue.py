@@ -569,6 +569,6 @@ def test_a_plan_that_was_interrupted_is_cleared_away(world: World, desk: Desk) -
 
 def test_the_homes_lock_is_private(world: World, desk: Desk) -> None:
     planned(world, desk)
-    place = Path(f"{world.config.store_path}-jobs")
+    place = Path(f"{world.config.store_path}-locks")
 
     assert place.stat().st_mode & 0o777 == 0o600

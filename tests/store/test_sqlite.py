@@ -9,7 +9,7 @@ import apsw
 import pytest
 
 from registry.errors import StoreError
-from registry.store.database import (
+from registry.store.sqlite import (
     APPLICATION_ID,
     journal_settings,
     migrations,
@@ -196,6 +196,16 @@ def test_a_write_that_fails_is_rolled_back(connection: apsw.Connection) -> None:
 
     assert list(connection.execute("SELECT * FROM meta")) == []
     assert not connection.in_transaction
+
+
+def test_a_name_is_held_by_one_until_it_lets_go_or_is_closed(path: Path) -> None:
+    with Store(path, create=True) as store, Store(path) as other:
+        with store._engine.hold("jobs") as first, other._engine.hold("jobs") as second:
+            assert (first, second) == (True, False)
+            with other._engine.hold("another") as third:
+                assert third
+        with other._engine.hold("jobs") as later:
+            assert later
 
 
 def test_a_file_that_may_not_be_written() -> None:
