@@ -8,7 +8,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from registry.errors import MalformedError, NotFoundError, StoreError, UsageError, shown
+from registry.errors import (
+    MalformedError,
+    NotFoundError,
+    PithError,
+    StoreError,
+    UsageError,
+    shown,
+)
 from registry.protocol.strict_json import LARGE, SMALL
 
 
@@ -25,6 +32,14 @@ class Item(NamedTuple):
         if self.line:
             return f"{self.label} line {self.line}: "
         return "" if self.label == "stdin" else f"{self.label}: "
+
+
+class Unread(NamedTuple):
+    """What stands for a file, or the rest of one, that cannot be read."""
+
+    error: PithError
+    data: bytes = b""
+    where: str = ""
 
 
 @contextmanager

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Final, TypeVar
 
-from registry.cli._input import Item
+from registry.cli._input import Item, Unread
 from registry.errors import PithError
 
 T = TypeVar("T")
+D = TypeVar("D", bound=Item | Unread)
 CHUNK: Final = 2_000
 """Documents a worker is given at once, or as many as have 4 MiB together. A smaller input
 never starts a worker."""
@@ -27,7 +28,7 @@ def mapped(
     source = iter(items)
     cores = len(os.sched_getaffinity(0)) if parallel else 1
     if cores > 1:
-        first = _chunk(source)
+        first = chunk(source)
         yield from zip(first, _done(work, [item.data for item in first]), strict=True)
         if _is_full(first):
             yield from _pooled(source, work)
@@ -35,20 +36,20 @@ def mapped(
         yield item, _done(work, [item.data])[0]
 
 
-def _chunk(source: Iterator[Item]) -> list[Item]:
-    """The next items, 2,000 or as many as have 4 MiB together."""
-    chunk: list[Item] = []
+def chunk(source: Iterator[D], count: int = CHUNK) -> list[D]:
+    """The next items, so many or as many as have 4 MiB together."""
+    found: list[D] = []
     size = 0
     for item in source:
-        chunk.append(item)
+        found.append(item)
         size += len(item.data)
-        if len(chunk) == CHUNK or size >= CHUNK_BYTES:
+        if len(found) == count or size >= CHUNK_BYTES:
             break
-    return chunk
+    return found
 
 
-def _is_full(chunk: list[Item]) -> bool:
-    return len(chunk) == CHUNK or sum(len(item.data) for item in chunk) >= CHUNK_BYTES
+def _is_full(found: list[Item]) -> bool:
+    return len(found) == CHUNK or sum(len(item.data) for item in found) >= CHUNK_BYTES
 
 
 def _done(work: Callable[[bytes], T], documents: list[bytes]) -> list[T | PithError]:
@@ -69,9 +70,9 @@ def _pooled(
     waiting: deque[list[Item]] = deque()
 
     def under_way() -> Iterator[list[bytes]]:
-        while chunk := _chunk(source):
-            waiting.append(chunk)
-            yield [item.data for item in chunk]
+        while found := chunk(source):
+            waiting.append(found)
+            yield [item.data for item in found]
 
     for results in pooled(under_way(), partial(_done, work)):
         yield from zip(waiting.popleft(), results, strict=True)

@@ -43,8 +43,8 @@ def told_format(file: BinaryIO, named: str | None) -> tuple[Format, BinaryIO]:
 class Rows:
     """What is ready of the rows of some files; ``exit`` is 0 until one is refused.
 
-    ``progress`` tells how many are read, or what *verb* says that the caller adds; ``share``
-    is how much of the files is read, None where their size is not known or nobody looks.
+    ``progress`` tells how many are read, or what *verb* says; ``share`` is how much of the
+    files is read, None where their size is not known or nobody looks.
     """
 
     def __init__(
@@ -71,7 +71,6 @@ class Rows:
         self.stack = ExitStack()
         self.rejects = self.stack.enter_context(output(rejects, files)) if rejects else None
         self.progress = self.stack.enter_context(Progress(verb))
-        self.counts_rows = verb == "read"
         self.size = size_of(files)
         self.passed = 0
         self.file: BinaryIO | None = None
@@ -102,15 +101,6 @@ class Rows:
             return None
         here = self.file.tell() if self.file is not None else 0
         return min(1.0, (self.passed + here) / self.size)
-
-    @contextmanager
-    def _within(self, file: BinaryIO) -> Iterator[None]:
-        self.file = file
-        try:
-            yield
-        finally:
-            self.file = None
-            self.passed += file.tell() if self.size else 0
 
     def pages(self, size: int) -> Iterator[list[tuple[Item, Ready]]]:
         """Accepted rows in their order, *size* at a time."""
@@ -147,30 +137,51 @@ class Rows:
                 self.refuse(error)
 
     def _of(self, path: str) -> Iterator[tuple[Item, Ready]]:
-        with opened(path) as file, self._within(file):
-            form, stream = told_format(file, self.named)
-            licences = self._licences(form)
-            label = "stdin" if path == "-" else Path(path).name
-            items = (Item(label, row.line, row.data) for row in form.rows(stream))
+        with self._input(path) as (form, licences, items):
             work = partial(ready, form.name, licences, self.with_papers)
             alone = isinstance(licences, dict)  # it would go to the workers with each chunk
-            for item, result in mapped(islice(items, self.left), work, parallel=not alone):
-                self.read += 1
-                self.left = None if self.left is None else self.left - 1
-                if self.counts_rows:
-                    self.progress.add(1, self.share)
+            for item, result in mapped(items, work, parallel=not alone):
+                self.progress.add(1, self.share)
                 if isinstance(result, PithError):
-                    self.refuse(result, item, form.id(item.data))
+                    self.reject(result, item, form)
                     continue
-                self.accepted += 1
+                self.accept(item, result.odd)
                 if self.with_papers and not result.paper:
                     self.refuse(too_long(), item, form.id(item.data))
-                for odd in result.odd:
-                    note(
-                        f"warning: {item.where}{odd} is not assigned in Unicode 14: others may "
-                        "fold it otherwise"
-                    )
                 yield item, result
+
+    @contextmanager
+    def _input(self, path: str) -> Iterator[tuple[Format, Licences, Iterator[Item]]]:
+        """The format of a file, the licences of its rows, and the rows."""
+        with opened(path) as file:
+            self.file = file
+            form, stream = told_format(file, self.named)
+            label = "stdin" if path == "-" else Path(path).name
+            try:
+                yield form, self._licences(form), self._items(form, stream, label)
+            finally:
+                self.file = None
+                self.passed += file.tell() if self.size else 0
+
+    def _items(self, form: Format, stream: BinaryIO, label: str) -> Iterator[Item]:
+        for row in islice(form.rows(stream), self.left):
+            self.left = None if self.left is None else self.left - 1
+            yield Item(label, row.line, row.data)
+
+    def reject(self, error: PithError, item: Item, form: Format) -> None:
+        """Count and tell a row that is refused."""
+        self.read += 1
+        self.refuse(error, item, form.id(item.data))
+
+    def accept(self, item: Item, odd: list[str]) -> None:
+        """Count a row that is accepted, and warn of code points in it."""
+        self.read += 1
+        self.accepted += 1
+        for each in odd:
+            note(
+                f"warning: {item.where}{each} is not assigned in Unicode 14: others may "
+                "fold it otherwise"
+            )
 
     def _licences(self, form: Format) -> Licences:
         given = self.license is not None or self.licenses_from is not None

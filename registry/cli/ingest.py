@@ -1,7 +1,5 @@
 """pith ingest."""
 
-from collections import deque
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,9 +13,7 @@ from registry.cli.main import example, group
 from registry.errors import PithError, UsageError
 
 if TYPE_CHECKING:
-    from registry.cli._input import Item
-    from registry.cli._rows import Rows
-    from registry.services.ingest import Ready
+    from registry.cli._rows_to_mint import RowsToMint
 
 app = group("Take in what sources of papers give away.")
 PAGE = 1000
@@ -91,6 +87,7 @@ def arxiv(
     exit code is of the first one's class. Without --mint it needs no home and no key.
     """
     from registry.cli._rows import Rows, output
+    from registry.cli._rows_to_mint import RowsToMint
 
     if mint and graphs is not None:
         raise UsageError("--mint signs the graphs: leave out --graphs", code="usage.together")
@@ -100,18 +97,18 @@ def arxiv(
     with ExitStack() as stack:
         beside = stack.enter_context(output(graphs, read)) if graphs is not None else None
         rows = stack.enter_context(
-            Rows(
+            (RowsToMint if mint else Rows)(
                 files,
                 named=format,
                 license=license,
                 licenses_from=licenses_from,
                 rejects=rejects,
                 limit=limit,
-                with_papers=mint or beside is not None,
+                with_papers=beside is not None,
                 verb="minted" if mint else "read",
             )
         )
-        if mint:
+        if isinstance(rows, RowsToMint):
             return _minted(context, rows, as_json, past_rotation, home)
         for page in rows.pages(PAGE):
             _output.raw(b"".join(each.record + b"\n" for _, each in page))
@@ -122,39 +119,29 @@ def arxiv(
 
 def _minted(
     context: typer.Context,
-    rows: "Rows",
+    rows: "RowsToMint",
     as_json: bool,
     past_rotation: str | None,
     home: Path | None,
 ) -> int:
     from registry.cli.mint import finished_before, told, warn_future
-    from registry.services.ingest import publish_papers
+    from registry.services.minting import mint_rows
 
     desk = open_desk(context, home)
     now = desk.clock()
     signer = desk.signer(now, past_rotation)
     code = finished_before(desk, signer, now)
-    waiting: deque[list[Item]] = deque()
-
-    def pages() -> "Iterator[list[Ready]]":
-        for page in rows.pages(desk.config.mint_batch):
-            waiting.append([item for item, _ in page])
-            yield [each for _, each in page]
-
     new = old = 0
-    for passed in publish_papers(desk, signer, pages(), clock=desk.clock):
-        warn_future([each.record for each in passed], desk.clock())
-        for item, each in zip(waiting.popleft(), passed, strict=True):
-            if isinstance(each.snapshot, PithError):
-                rows.refuse(each.snapshot, item, each.record.source.id)
-            if as_json:
+    for page in mint_rows(desk, signer, rows.to_mint(desk.config.mint_batch), clock=desk.clock):
+        passed = list(rows.taken(page))
+        warn_future(passed, desk.clock())
+        if as_json:
+            for each in passed:
                 found = None if isinstance(each.snapshot, PithError) else each.snapshot
-                line = told(each.record, each.receipt(desk), each.new)
-                _output.json_line(line | {"graph_snapshot": found})
-            else:
-                _output.lines([str(each.record.number)])
+                _output.json_line(told(each, desk) | {"graph_snapshot": found})
+        else:
+            _output.lines([str(each.number) for each in passed])
         fresh = sum(each.new for each in passed)
         new, old = new + fresh, old + len(passed) - fresh
-        rows.progress.add(len(passed), rows.share)
     note(f"{new:,} minted, {old:,} minted before")
     return code or rows.exit

@@ -1,12 +1,11 @@
 """pith mint."""
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from registry.cli import _output
-from registry.cli._batch import AsStrict, Batch
+from registry.cli._batch import AsStrict
 from registry.cli._boundary import complain, exit_code, note
 from registry.cli._options import AsJson, Home, PastRotation, open_desk
 from registry.cli._progress import Progress
@@ -15,23 +14,22 @@ from registry.cli.number import described
 from registry.errors import PithError
 from registry.protocol.canonical import JsonObject
 from registry.protocol.instant import Instant
-from registry.protocol.receipt import Receipt
-from registry.protocol.record import Record
 
 if TYPE_CHECKING:
     from registry.services.desk import Desk
+    from registry.services.minting import Passed
     from registry.signing.signer import Signer
 
 app = group("Mint records.")
 
 
-def warn_future(page: list[Record], at: Instant) -> None:
+def warn_future(page: "list[Passed]", at: Instant) -> None:
     """A number keeps its year for ever: say when that year is of a time to come."""
-    for record in page:
-        if record.submitted_at > at:
+    for each in page:
+        if each.submitted_at > at:
             note(
-                f"warning: {record.source.id} was submitted {record.submitted_at.seconds}, which "
-                f"is in the future; its number is {record.number}"
+                f"warning: {each.source_id} was submitted {each.submitted_at.seconds}, which "
+                f"is in the future; its number is {each.number}"
             )
 
 
@@ -52,9 +50,10 @@ def finished_before(desk: "Desk", signer: "Signer", at: Instant) -> int:
     return code
 
 
-def told(record: Record, receipt: Receipt, new: bool) -> JsonObject:
+def told(passed: "Passed", desk: "Desk") -> JsonObject:
     """A minted record for ``--json``."""
-    return described(record) | {"receipt": receipt.to_json(), "new": new}
+    receipt = passed.receipt(desk).to_json()
+    return described(passed.record) | {"receipt": receipt, "new": passed.new}
 
 
 @app.command(epilog=example("pith mint records.jsonl --json > receipts.jsonl"))
@@ -75,28 +74,26 @@ def mint(
     whether it is new. A record minted before keeps its number and receipt. A refused
     line is reported with its number and does not stop the rest unless --strict.
     """
-    from registry.services.minting import Pair, mint_all
+    from registry.cli._batch_to_mint import BatchToMint
+    from registry.services.minting import mint_rows
 
     desk = open_desk(context, home)
-    batch = Batch(files, strict, Record.parse)
+    batch = BatchToMint(files, strict)
     now = desk.clock()
     signer = desk.signer(now, past_rotation)
     batch.exit = finished_before(desk, signer, now)
-
-    def pages() -> Iterator[list[Pair]]:
-        for page in batch.pages(desk.config.mint_batch):
-            warn_future(page, desk.clock())
-            yield [Pair(record) for record in page]
-
     new = old = 0
     with Progress("minted") as progress:
-        for passed in mint_all(desk, signer, pages(), clock=desk.clock):
+        work = batch.to_mint(desk.config.mint_batch)
+        for page in mint_rows(desk, signer, work, clock=desk.clock):
+            passed = list(batch.taken(page))
+            warn_future(passed, desk.clock())
             if as_json:
-                for item in passed:
-                    _output.json_line(told(item.record, item.receipt(desk), item.new))
+                for each in passed:
+                    _output.json_line(told(each, desk))
             else:
-                _output.lines([str(item.record.number) for item in passed])
-            fresh = sum(item.new for item in passed)
+                _output.lines([str(each.number) for each in passed])
+            fresh = sum(each.new for each in passed)
             new, old = new + fresh, old + len(passed) - fresh
             progress.add(len(passed), batch.share)
     note(f"{new} minted, {old} minted before")

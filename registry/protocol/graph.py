@@ -52,10 +52,10 @@ def check_snapshot(value: Json, path: str) -> None:
 
 def list_sha256(items: list[Json]) -> str:
     """``snapshot_sha256`` of a list: digest of ``{"payload": list}`` in hex."""
-    return digest({"payload": items}).hex()
+    return digest({"payload": items}).hex() if items else EMPTY_SHA256
 
 
-EMPTY_SHA256: Final = list_sha256([])
+EMPTY_SHA256: Final = digest({"payload": []}).hex()
 
 
 _VERDICT: Final[JsonObject] = {
@@ -111,6 +111,17 @@ class Paper:
         if "verdict" in members:
             _check_verdict(members["verdict"], "$.verdict")
         return cls(**members)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether there is nothing in it but texts: a snapshot of it holds no value whose
+        canonical bytes are in doubt, and is nested no deeper than any."""
+        return (
+            [self.claims, self.references, self.formal_evidence, self.author_claims] == [[]] * 4
+            and (self.verdict, self.resolved_work, self.internal_anchors) == ({}, 0, 0)
+            and {type(self.title), type(self.abstract), type(self.authors), type(self.headline)}
+            == {str}
+        )
 
     @property
     def verdict_id(self) -> str | None:

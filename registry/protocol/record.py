@@ -3,6 +3,7 @@
 import hashlib
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final, Self
 
 from registry.errors import MalformedError, shown
@@ -10,7 +11,7 @@ from registry.protocol.canonical import Encoder, Json, JsonObject, canonical, pl
 from registry.protocol.instant import Instant
 from registry.protocol.number import PithNumber
 from registry.protocol.schema import array, closed, constant, hex64, seconds, text
-from registry.protocol.source import Source
+from registry.protocol.source import KINDS, Source
 from registry.protocol.strict_json import check_characters, read_record_json
 from registry.protocol.text import text_sha256
 
@@ -28,6 +29,22 @@ _METADATA_KEYS: Final = frozenset(
 )
 _CATEGORY: Final = re.compile("[!-~]{1,64}", re.ASCII)
 MAX_CATEGORIES: Final = 64
+
+# A record in its canonical bytes whose texts are ASCII that stands unescaped, as nearly all
+# are: read in one step, a quarter of the time. What this does not match, or what is no record
+# all the same, is read the long way, which says why.
+_NAME: Final = rb"[!#-\[\]-~]{1,64}"
+_CANONICAL: Final = re.compile(
+    rb'\{"metadata":\{"abstract_canon_sha256":"([0-9a-f]{64})",'
+    rb'"cross_cats_sorted":\[((?:"%b"(?:,"%b"){0,63})?)\],'
+    rb'"license":"([ !#-\[\]-~]{0,4096})",'
+    rb'"primary_cat":"(%b)",'
+    rb'"submitted_at":"([0-9T:-]{19}Z)",'
+    rb'"title_canon_sha256":"([0-9a-f]{64})"\},'
+    rb'"schema_version":"1\.0",'
+    rb'"source":\{"id":"([ !#-\[\]-~]{1,4096})","kind":"([a-z]+)","version":([1-9][0-9]{0,3})\}\}'
+    % (_NAME, _NAME, _NAME)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +66,44 @@ class Record:
     @classmethod
     def parse(cls, data: bytes) -> Self:
         """Read a record from JSON under every rule of protocol.md 1 and 2."""
-        value = read_record_json(data)
-        return cls._checked(value, plain_canonical)
+        found = cls._plain(data)
+        return cls._checked(read_record_json(data), plain_canonical) if found is None else found
+
+    @classmethod
+    def _plain(cls, data: bytes) -> Self | None:
+        """The record whose canonical bytes these are, where they can be read in one step."""
+        found = _CANONICAL.fullmatch(data)
+        if found is None:
+            return None
+        abstract, listed, licence, primary, submitted, title, source_id, kind, version = [
+            part.decode("ascii") for part in found.groups()
+        ]
+        others = tuple(listed[1:-1].split('","')) if listed else ()
+        known = KINDS.get(kind)
+        if (
+            known is None
+            or not known.is_id(source_id)
+            or primary in others
+            or not all(a < b for a, b in pairwise(others))
+        ):
+            return None
+        try:
+            submitted_at = Instant.parse_seconds(submitted)
+        except MalformedError:
+            return None
+        digest = hashlib.sha256(data).digest()
+        return cls(
+            Source(kind, source_id, int(version)),
+            licence,
+            primary,
+            submitted_at,
+            others,
+            title,
+            abstract,
+            data,
+            digest,
+            PithNumber.of(digest, int(submitted[:4])),
+        )
 
     @classmethod
     def from_json(cls, value: Json, path: str = "$", encode: Encoder | None = None) -> Self:

@@ -1,6 +1,6 @@
 """Ingest: rows of a source's metadata become canonical records, and minted ones with snapshots."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from typing import NamedTuple, TypeAlias
 
@@ -8,12 +8,9 @@ from registry.errors import MalformedError, NotFoundError, PithError
 from registry.ingest.entry import Entry, Format, Row
 from registry.ingest.table import FORMATS
 from registry.protocol.canonical import plain_canonical
-from registry.protocol.graph import MAX_PART
-from registry.protocol.instant import Instant
+from registry.protocol.graph import MAX_PART, Paper
 from registry.protocol.text import unassigned
-from registry.services.desk import Desk
-from registry.services.minting import Pair, Passed, mint_all
-from registry.signing.signer import Signer
+from registry.services.minting import Given, Pair
 
 Licences: TypeAlias = str | Mapping[tuple[str, int], str] | None
 """What a format without licences is given: one for all, or one for an id and version."""
@@ -82,17 +79,27 @@ def too_long() -> MalformedError:
     )
 
 
-def publish_papers(
-    desk: Desk,
-    signer: Signer,
-    pages: Iterable[Sequence[Ready]],
-    *,
-    clock: Callable[[], Instant],
-) -> Iterator[list[Passed]]:
-    """Mint pages of papers and sign the graph snapshot of each, as `mint_all` does; what was
-    done before is not done again.
+def to_mint(name: str, licences: str | None, data: bytes) -> Pair:
+    """What one row of the format *name* comes to, with the paper for its snapshot; what came
+    with it are code points to warn of. Raises a PithError where it is no record."""
+    return _pair(FORMATS[name].read(data), licences)
 
-    A paper that no snapshot can hold is minted all the same.
-    """
-    pairs = ([Pair.read(each.record, each.paper) for each in page] for page in pages)
-    return mint_all(desk, signer, pairs, clock=clock)
+
+def _pair(entry: Entry, licences: Licences) -> Pair:
+    record = entry.record(_license(entry, licences)).canonical
+    texts = entry.title + entry.abstract
+    odd = [] if texts.isascii() else unassigned(texts)
+    paper = entry.paper()
+    fits = max(map(len, paper.values())) <= MAX_PART
+    return Pair(record, Paper(**paper) if fits else too_long(), odd)
+
+
+def given_licences(name: str, licences: Licences, rows: Iterable[bytes]) -> list[Given]:
+    """The same of rows whose licences are from another source, or why there is none."""
+    found: list[Given] = []
+    for data in rows:
+        try:
+            found.append(_pair(FORMATS[name].read(data), licences))
+        except PithError as error:
+            found.append(error.with_traceback(None))
+    return found

@@ -1,4 +1,4 @@
-"""Minting many: claimed and stored by this process, signed by workers on all cores.
+"""Minting many: claimed and stored by this process, read and signed by workers on all cores.
 
 The steps and their order are those of `registry.services.mint` (decision 0006), a page at a
 time, several pages under way at once; given the same times the bytes are the same.
@@ -8,121 +8,87 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain
-from typing import Final, NamedTuple, Self, TypeAlias
+from typing import Any, Final, NamedTuple, Self, TypeAlias, TypeVar
 
-from registry.errors import KeyUnavailableError, MalformedError, PithError, VerificationError
+from registry.errors import MalformedError, PithError, VerificationError
 from registry.protocol.canonical import canonical
-from registry.protocol.event import MAX_EVENT_BYTES, Event
-from registry.protocol.event_types import EVENT_TYPES, GRAPH_SNAPSHOT
+from registry.protocol.event import Event
+from registry.protocol.event_types import GRAPH_SNAPSHOT
 from registry.protocol.graph import Paper
 from registry.protocol.instant import Instant
 from registry.protocol.number import PithNumber
-from registry.protocol.payloads import About
 from registry.protocol.receipt import Receipt
 from registry.protocol.record import Record
 from registry.protocol.strict_json import read_json
-from registry.services.append import Draft, add_event, snapshot_payload
+from registry.services.append import Draft, add_event
+from registry.services.crew import Crew, Here, Mate, first_ready
 from registry.services.desk import Desk
 from registry.services.mint import BUILDER_VERSION, receipt_of, valid_from
-from registry.services.workers import cores, pooled
-from registry.signing.bulk import Issue, Issued, SnapshotIssue, sign_records, sign_snapshots
+from registry.services.workers import cores
+from registry.signing.bulk import MintBatch, snapshot_payload
 from registry.signing.signer import Signer
-from registry.store.rows import MintRow
+from registry.store.rows import MintRow, RecordRow
 
+T = TypeVar("T")
 POOLED_FROM: Final = 2_000
 """So many records are signed in this process before workers begin: fewer would not pay."""
-MAX_PAYLOAD: Final = MAX_EVENT_BYTES - 4096
-"""What a snapshot minted with its record may have: the rest of its event is smaller."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """A record to mint and the payload, in canonical bytes, of the graph_snapshot that is
-    to follow its record_created, if any; ``refused`` is why it has none."""
+class Pair(NamedTuple):
+    """A record to mint, as JSON, and what the graph_snapshot that is to follow its
+    record_created is made of: its paper, or the payload in canonical bytes, or why there is
+    none, or None where none is asked for. ``told`` comes back with what is minted."""
 
-    record: Record
-    snapshot: bytes | None = None
-    refused: PithError | None = None
+    record: bytes
+    snapshot: Paper | bytes | PithError | None = None
+    told: Any = None
 
     @classmethod
     def of(cls, record: Record, paper: Paper | None) -> Self:
-        """A record with what is known of its paper.
+        """A record with the payload of its paper's snapshot.
 
         Pure, so that workers may do it. Raises MismatchError ``graph.title`` or
         ``graph.abstract`` where it is another paper, MalformedError where no event could
-        say it, ``event.size`` where it is too long.
+        say it.
         """
         if paper is None:
-            return cls(record)
-        data = canonical(snapshot_payload(record, paper))
-        row = EVENT_TYPES[GRAPH_SNAPSHOT]
-        row.check_payload(read_json(data).value, About(record.number, row.targets[0]), "$")
-        if len(data) > MAX_PAYLOAD:
-            raise MalformedError(
-                f"a snapshot of {len(data)} bytes is over {MAX_PAYLOAD}", code="event.size"
-            )
-        return cls(record, data)
-
-    @classmethod
-    def read(cls, record: bytes, paper: bytes) -> Self:
-        """The same of a canonical record and the JSON of its paper (`Paper.parse`), empty
-        where there is none; of a paper that no snapshot can hold the refusal is kept."""
-        found = Record.parse(record)
-        if not paper:
-            return cls(found)
-        try:
-            return cls.of(found, Paper.parse(paper))
-        except (MalformedError, VerificationError) as error:
-            return cls(found, refused=error.with_traceback(None))
+            return cls(record.canonical)
+        payload = snapshot_payload(paper, record, builder_version=BUILDER_VERSION)
+        return cls(record.canonical, payload)
 
 
 @dataclass(frozen=True, slots=True)
 class Passed:
     """A record that is minted and stored; ``new`` is False where it was minted before.
 
-    ``event`` is the canonical bytes of its record_created where this call signed it;
-    ``snapshot`` the id of the graph_snapshot that says what was asked for, why there is
-    none, or None where none was asked for.
+    ``snapshot`` is the id of the graph_snapshot that says what was asked for, why there is
+    none, or None where none was asked for; ``told`` what came with the record.
     """
 
-    record: Record
+    number: PithNumber
+    source_id: str
+    submitted_at: Instant
     new: bool
-    event: bytes | None
-    snapshot: str | PithError | None = None
+    snapshot: str | PithError | None
+    told: Any
+    _body: bytes
+    _event: bytes | None
+
+    @property
+    def record(self) -> Record:
+        """The record, read again."""
+        return Record.parse(self._body)
 
     def receipt(self, desk: Desk) -> Receipt:
         """Its receipt, the current one where the record was minted before."""
-        if not self.new or self.event is None:
+        if not self.new or self._event is None:
             return receipt_of(desk, self.record)
-        return Receipt.from_json(Event.parse(self.event).body.payload["receipt"])
+        return Receipt.from_json(Event.parse(self._event).body.payload["receipt"])
 
 
-class _Sent(NamedTuple):
-    """What a worker is told of a record: its bytes, the time, its number and snapshot."""
-
-    record: bytes
-    at: int
-    number: PithNumber
-    snapshot: bytes | None
-
-
-_Signed: TypeAlias = list[tuple[Issued, tuple[bytes, bytes] | None]]
-
-
-class _Page(NamedTuple):
-    """Entries whose place is claimed with the time beside them; None: minted before."""
-
-    entries: Sequence[Pair]
-    claims: list[Instant | None]
-
-    def sent(self) -> list[_Sent]:
-        """What is to be signed of it."""
-        return [
-            _Sent(entry.record.canonical, at.micros, entry.record.number, entry.snapshot)
-            for entry, at in zip(self.entries, self.claims, strict=True)
-            if at is not None
-        ]
+Work: TypeAlias = Callable[[T], Pair]
+"""What makes pairs of the items of an input: a module's function, which workers find by name.
+It may raise a PithError."""
 
 
 def mint_all(
@@ -132,131 +98,235 @@ def mint_all(
     *,
     clock: Callable[[], Instant],
 ) -> Iterator[list[Passed]]:
-    """Mint pages of records, each with the snapshot of its paper where it has one
-    (`Pair.of` makes one of a pair of record and paper or None); gives each page, in order,
-    once it is stored.
+    """Mint pages of pairs; gives each page, in order, once it is stored.
+
+    Raises what `mint_rows` raises, and MalformedError for what is no record.
+    """
+    for page in mint_rows(desk, signer, ((as_pair, page) for page in pages), clock=clock):
+        for each in page:
+            if isinstance(each, PithError):
+                raise each
+        yield [each for each in page if isinstance(each, Passed)]
+
+
+Given: TypeAlias = "Pair | bytes | PithError"
+
+
+def as_pair(item: Given) -> Pair:
+    """What is a pair already, or a record alone, or why there is none."""
+    if isinstance(item, PithError):
+        raise item
+    return Pair(item) if isinstance(item, bytes) else item
+
+
+def mint_rows(
+    desk: Desk,
+    signer: Signer,
+    pages: "Iterable[tuple[Work[T], Sequence[T]]]",
+    *,
+    clock: Callable[[], Instant],
+) -> Iterator[list[Passed | PithError]]:
+    """Mint pages of what *work*, which comes with each page, makes pairs of; gives for each
+    page, in order, once it is stored, what came of each item, refusals among them.
 
     A page is a transaction, and its time is read when it is claimed. Workers on all cores
-    sign once there are many and the signer is forkable; at most two pages each are under
-    way, so *pages* is read no faster than is stored. A record minted before keeps its
+    read and sign once there are many and the signer is forkable; each has a page, so *pages*
+    is read no faster than is stored. A record minted before keeps its
     receipt, and its snapshot where it says the same. A call that was killed or
     broken off is finished by the next with the same entries. Raises what `Desk.check_clock`,
     the signer and the store raise; what was given is stored then.
     """
     desk.store.widen()
-    waiting: deque[_Page] = deque()
-
-    def under_way() -> Iterator[list[_Sent]]:
-        for page in _claimed(desk, signer, pages, clock):
-            waiting.append(page)
-            yield page.sent()
-
-    batches, first = under_way(), 0
-    _begin(signer, desk.registry)
-    for batch in batches:
-        yield _stored(desk, signer, waiting.popleft(), _sign(batch), clock)
-        first += len(batch)
+    book = _Book(desk, signer, clock)
+    begin = partial(_Worker, signer, desk.registry)
+    source, first, here = iter(pages), 0, Here(begin())
+    for page in source:
+        here.tell(page)
+        claimed = book.claimed(here)
+        yield book.stored(claimed, here.answer())
+        first += len(page[1])
         if first >= POOLED_FROM and signer.forkable and cores() > 1:
             break
-    more = next(batches, None)
-    if more is None:
+    else:
         return
-    work = chain([more], batches)
-    for signed in pooled(work, _sign, begin=_begin, given=(signer, desk.registry)):
-        yield _stored(desk, signer, waiting.popleft(), signed, clock)
+    with Crew(cores() + 1, begin) as crew:
+        yield from _crewed(book, crew.mates, source)
 
 
-def _claimed(
-    desk: Desk, signer: Signer, pages: Iterable[Sequence[Pair]], clock: Callable[[], Instant]
-) -> Iterator[_Page]:
-    latest: Instant | None = None
-    since = valid_from(desk, signer)
-    for entries in pages:
-        at = clock()
-        if latest is None or at < latest:
-            desk.check_clock(at)
-        latest = at
-        intents = desk.store.claim_mints([entry.record for entry in entries], at=at, since=since)
-        yield _Page(entries, [None if intent is None else intent.at for intent in intents])
+def _crewed(
+    book: "_Book", mates: Sequence[Mate], pages: Iterator[Any]
+) -> Iterator[list[Passed | PithError]]:
+    """Claim what was read and store what was signed, in the order of the pages."""
+    idle, reading = deque(mates), deque[Mate]()
+    signing: deque[tuple[Mate, _Page]] = deque()
+    while True:
+        while idle and (given := next(pages, None)) is not None:
+            idle[0].tell(given)
+            reading.append(idle.popleft())
+        heads = [*list(reading)[:1], *(mate for mate, _ in list(signing)[:1])]
+        if not heads:
+            return
+        mate = first_ready(heads)
+        if reading and mate is reading[0]:
+            signing.append((reading.popleft(), book.claimed(mate)))
+            continue
+        _, page = signing.popleft()
+        signed = mate.answer()
+        if (given := next(pages, None)) is not None:  # it goes on while this is stored
+            mate.tell(given)
+            reading.append(mate)
+        yield book.stored(page, signed)
 
 
-def _stored(
-    desk: Desk, signer: Signer, page: _Page, signed: _Signed, clock: Callable[[], Instant]
-) -> list[Passed]:
-    """Store what was signed of a page, and add the snapshots that old records lack."""
-    made = iter(signed)
-    rows = [
-        _row(entry.record, at, *next(made)) if at is not None else None
-        for entry, at in zip(page.entries, page.claims, strict=True)
-    ]
-    news, shown = desk.store.add_mints(
-        signer.key_id, desk.registry, [row for row in rows if row is not None]
-    )
-    new, has = iter(news), iter(shown)
-    passed = []
-    for entry, row in zip(page.entries, rows, strict=True):
-        is_new, is_shown = (next(new), next(has)) if row is not None else (False, False)
-        snapshot: str | PithError | None = entry.refused
-        if is_shown and row is not None and row.snapshot_id is not None:
-            snapshot = f"sha256:{row.snapshot_id.hex()}"
-        elif entry.snapshot is not None:
-            snapshot = _add_snapshot(desk, signer, entry.record, entry.snapshot, clock)
-        passed.append(Passed(entry.record, is_new, row and row.event, snapshot))
-    return passed
+class _Read(NamedTuple):
+    """What this process is told of a record that a worker has read."""
+
+    row: RecordRow
+    submitted_at: int
+    refused: PithError | None
+    told: Any
 
 
-def _row(
-    record: Record, at: Instant, issued: Issued, snapshot: tuple[bytes, bytes] | None
-) -> MintRow:
-    suffix = record.number.suffix
-    event_id, event = snapshot or (None, None)
-    return MintRow(suffix, record.digest, issued.event_id, issued.event, event_id, event, at)
+class _Page(NamedTuple):
+    """What was read of a page, and the time with which each is claimed; None: minted before."""
+
+    read: list[_Read | PithError]
+    times: list[int | None]
 
 
-def _add_snapshot(
-    desk: Desk, signer: Signer, record: Record, payload: bytes, clock: Callable[[], Instant]
-) -> str | PithError:
-    """Add a snapshot to a record that was minted before, unless its last one says so; the id
-    of the one that does, or why none can."""
-    last = [
-        event
-        for event in desk.store.events_of(record.number.suffix)
-        if event.body.event_type == GRAPH_SNAPSHOT and event.body.signer.signer_id == desk.registry
-    ]
-    if last and canonical(last[-1].body.payload) == payload:
-        return last[-1].event_id
-    draft = Draft(GRAPH_SNAPSHOT, read_json(payload).value)
-    try:
-        return add_event(desk, signer, record, draft, at=clock())[0].event_id
-    except (MalformedError, VerificationError) as error:
-        return error
+_Made: TypeAlias = tuple[bytes, bytes, bytes | None, bytes | None]
+"""Id and bytes of a record_created, and of the snapshot after it."""
 
 
-# What the workers inherit by fork: the signer, never pickled or piped, and the registry.
-_signing: Callable[[list[_Sent]], _Signed] | None = None
+class _Worker:
+    """Reads a page, and signs it when it is told the times."""
+
+    def __init__(self, signer: Signer, registry: str) -> None:
+        self._begin = partial(MintBatch, signer, registry, builder_version=BUILDER_VERSION)
+        self._batch = self._begin()
+
+    def __call__(self, message: Any) -> Any:
+        return self._read(*message) if type(message) is tuple else self._sign(message)
+
+    def _read(self, work: Work[Any], items: Sequence[Any]) -> list[_Read | PithError]:
+        self._batch = self._begin()
+        found: list[_Read | PithError] = []
+        for item in items:
+            try:
+                pair = work(item)
+                record = self._batch.read(pair.record)
+            except PithError as error:
+                found.append(error.with_traceback(None))
+                continue
+            found.append(
+                _Read(
+                    RecordRow.of(record),
+                    record.submitted_at.micros,
+                    self._refused(pair.snapshot),
+                    pair.told,
+                )
+            )
+        return found
+
+    def _refused(self, snapshot: Paper | bytes | PithError | None) -> PithError | None:
+        if snapshot is None or isinstance(snapshot, PithError):
+            return snapshot
+        try:
+            self._batch.show(snapshot)
+        except (MalformedError, VerificationError) as error:
+            return error.with_traceback(None)
+        return None
+
+    def _sign(self, times: list[int | None]) -> list[_Made | bytes | None]:
+        """What is signed; of what is not, the payload that it was to get."""
+        signed = self._batch.sign([None if at is None else Instant(at) for at in times])
+        return [
+            self._batch.payload(place)
+            if made is None
+            else (made.issued.event_id, made.issued.event, *(made.shown or (None, None)))
+            for place, made in enumerate(signed)
+        ]
 
 
-def _begin(signer: Signer, registry: str) -> None:
-    global _signing
-    _signing = partial(_signed, signer, registry)
+class _Book:
+    """The one place where pages are claimed and stored."""
+
+    def __init__(self, desk: Desk, signer: Signer, clock: Callable[[], Instant]) -> None:
+        self.desk = desk
+        self.signer = signer
+        self.clock = clock
+        self.since = valid_from(desk, signer)
+        self.latest: Instant | None = None
+
+    def claimed(self, mate: Mate) -> _Page:
+        """Claim what a worker has read, and let it sign."""
+        read: list[_Read | PithError] = mate.answer()
+        at = self.clock()
+        if self.latest is None or at < self.latest:
+            self.desk.check_clock(at)
+        self.latest = at
+        rows = [each.row for each in read if isinstance(each, _Read)]
+        intents = self.desk.store.claim_rows(rows, at=at, since=self.since)
+        times = [None if intent is None else intent.at.micros for intent in intents]
+        mate.tell(times)
+        return _Page(read, times)
+
+    def stored(self, page: _Page, signed: list[_Made | bytes | None]) -> list[Passed | PithError]:
+        """Store what was signed of a page, and add the snapshots that old records lack."""
+        good = [each for each in page.read if isinstance(each, _Read)]
+        rows = [
+            MintRow(each.row.suffix, each.row.digest, *made, Instant(at))
+            for each, made, at in zip(good, signed, page.times, strict=True)
+            if isinstance(made, tuple) and at is not None
+        ]
+        news, shown = self.desk.store.add_mints(self.signer.key_id, self.desk.registry, rows)
+        stored = iter(zip(rows, news, shown, strict=True))
+        passed = iter(
+            [
+                self._passed(each, *next(stored))
+                if isinstance(made, tuple)
+                else self._passed_before(each, made)
+                for each, made in zip(good, signed, strict=True)
+            ]
+        )
+        return [each if isinstance(each, PithError) else next(passed) for each in page.read]
+
+    def _passed(self, each: _Read, row: MintRow, new: bool, shown: bool) -> Passed:
+        if shown and row.snapshot_id is not None:
+            return _passed(each, new, f"sha256:{row.snapshot_id.hex()}", row.event)
+        if row.snapshot is None:
+            return _passed(each, new, each.refused, row.event)
+        payload = canonical(Event.parse(row.snapshot).body.payload)
+        return _passed(each, new, self._add_snapshot(each, payload), row.event)
+
+    def _passed_before(self, each: _Read, payload: bytes | None) -> Passed:
+        found = each.refused if payload is None else self._add_snapshot(each, payload)
+        return _passed(each, False, found, None)
+
+    def _add_snapshot(self, each: _Read, payload: bytes) -> str | PithError:
+        """Add a snapshot to a record that was minted before, unless its last one says so; the
+        id of the one that does, or why none can."""
+        desk = self.desk
+        last = [
+            event
+            for event in desk.store.events_of(each.row.suffix)
+            if event.body.event_type == GRAPH_SNAPSHOT
+            and event.body.signer.signer_id == desk.registry
+        ]
+        if last and canonical(last[-1].body.payload) == payload:
+            return last[-1].event_id
+        draft = Draft(GRAPH_SNAPSHOT, read_json(payload).value)
+        record = Record.parse(each.row.body)
+        try:
+            return add_event(desk, self.signer, record, draft, at=self.clock())[0].event_id
+        except (MalformedError, VerificationError) as error:
+            return error
 
 
-def _sign(batch: list[_Sent]) -> _Signed:
-    if _signing is None:
-        raise KeyUnavailableError("no signer in this process", code="signer.none")
-    return _signing(batch)
-
-
-def _signed(signer: Signer, registry: str, batch: list[_Sent]) -> _Signed:
-    issues = [Issue(sent.record, Instant(sent.at), Instant(sent.at)) for sent in batch]
-    issued = sign_records(signer, registry, issues, builder_version=BUILDER_VERSION)
-    wanted = [
-        SnapshotIssue(sent.number, sent.snapshot, f"sha256:{made.event_id.hex()}", Instant(sent.at))
-        for sent, made in zip(batch, issued, strict=True)
-        if sent.snapshot is not None
-    ]
-    snapshots = iter(sign_snapshots(signer, registry, wanted))
-    return [
-        (made, next(snapshots) if sent.snapshot is not None else None)
-        for sent, made in zip(batch, issued, strict=True)
-    ]
+def _passed(
+    each: _Read, new: bool, snapshot: str | PithError | None, event: bytes | None
+) -> Passed:
+    row = each.row
+    number = PithNumber(row.year, row.suffix)
+    at = Instant(each.submitted_at)
+    return Passed(number, row.source_id, at, new, snapshot, each.told, row.body, event)

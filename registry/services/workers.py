@@ -42,7 +42,7 @@ def pooled(
     pool = ProcessPoolExecutor(
         count,
         mp_context=multiprocessing.get_context("fork"),
-        initializer=_settle,
+        initializer=_settled,
         initargs=(os.getpid(), begin, given),
     )
     waiting: deque[Future[R]] = deque()
@@ -63,7 +63,13 @@ def pooled(
         pool.shutdown(cancel_futures=True)
 
 
-def _settle(parent: int, begin: Callable[..., None] | None, given: tuple[Any, ...]) -> None:
+def _settled(parent: int, begin: Callable[..., None] | None, given: tuple[Any, ...]) -> None:
+    settle(parent)
+    if begin is not None:
+        begin(*given)
+
+
+def settle(parent: int) -> None:
     """Make a worker leave Ctrl-C to the parent, and never outlive it."""
     import ctypes
 
@@ -72,5 +78,3 @@ def _settle(parent: int, begin: Callable[..., None] | None, given: tuple[Any, ..
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
-    if begin is not None:
-        begin(*given)

@@ -106,10 +106,15 @@ def check_event(body: EventBody, signed_at: Instant) -> None:
     payload that is nested too deep for the bundle it would stand in."""
     Event.from_json(_event(body, bytes(64), signed_at).to_json())
     if body.event_type == GRAPH_SNAPSHOT:  # the one payload that is open inside
-        in_its_place: Json = body.payload
-        for _ in _AROUND_PAYLOAD:
-            in_its_place = [in_its_place]
-        canonical(in_its_place)
+        check_depth(body.payload)
+
+
+def check_depth(payload: Json) -> None:
+    """Raise MalformedError ``json.depth`` for a payload that is nested too deep for a bundle."""
+    in_its_place = payload
+    for _ in _AROUND_PAYLOAD:
+        in_its_place = [in_its_place]
+    canonical(in_its_place)
 
 
 def _event(body: EventBody, signature: bytes, signed_at: Instant) -> Event:

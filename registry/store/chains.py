@@ -17,6 +17,7 @@ from registry.store.rows import (
     NO_EVENT,
     Intent,
     MintRow,
+    RecordRow,
     SignatureRow,
     event_bytes,
 )
@@ -25,9 +26,16 @@ from registry.store.rows import (
 class Chains(Journal):
     """The chain of each signer on each record."""
 
-    @written
     def claim_mints(
         self, records: Sequence[Record], *, at: Instant, since: Instant | None = None
+    ) -> list[Intent | None]:
+        """Durably claim the first place in the chain of each record not yet minted: see
+        `claim_rows`."""
+        return self.claim_rows([RecordRow.of(record) for record in records], at=at, since=since)
+
+    @written
+    def claim_rows(
+        self, rows: Sequence[RecordRow], *, at: Instant, since: Instant | None = None
     ) -> list[Intent | None]:
         """Durably claim the first place in the chain of each record not yet minted.
 
@@ -36,10 +44,9 @@ class Chains(Journal):
         key became valid, or None where the record is minted already.
         """
         claims: list[Intent | None] = []
-        values = map(record_values, records)
-        fresh = {suffix for (suffix,) in self._insert(sql.ADD_RECORD, values)}
-        for record in records:
-            subject = record.number.suffix
+        fresh = {suffix for (suffix,) in self._insert(sql.ADD_RECORD, [r._asdict() for r in rows])}
+        for row in rows:
+            subject = row.suffix
             if subject not in fresh and self._rows(sql.ANY_HEAD, {"subject": subject}):
                 claims.append(None)
                 continue
@@ -280,13 +287,4 @@ def bundle_line(bundle: Bundle) -> SignatureRow:
 
 def record_values(record: Record) -> dict[str, str | bytes | int]:
     """A record and what it is found by, as the database keeps them."""
-    source = record.source
-    return {
-        "digest": record.digest,
-        "suffix": record.number.suffix,
-        "year": record.number.year,
-        "source_kind": source.kind,
-        "source_id": source.id,
-        "source_version": source.version,
-        "body": record.canonical,
-    }
+    return RecordRow.of(record)._asdict()

@@ -1,11 +1,12 @@
 """The rows that are no documents: what is claimed, where keys are, what was signed and done."""
 
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Self
 
 from registry.protocol.canonical import JsonObject
 from registry.protocol.instant import Instant
 from registry.protocol.keys import PublicKey
+from registry.protocol.record import Record
 
 NO_EVENT: Final = b""
 MAX_CLAIM_AGE: Final = 86_400 * 1_000_000
@@ -24,6 +25,32 @@ class Intent:
     prev: bytes
     at: Instant
     body: bytes
+
+
+class RecordRow(NamedTuple):
+    """A record and what it is found by, as the database keeps them."""
+
+    digest: bytes
+    suffix: str
+    year: int
+    source_kind: str
+    source_id: str
+    source_version: int
+    body: bytes
+
+    @classmethod
+    def of(cls, record: Record) -> Self:
+        """The row of a record."""
+        source, number = record.source, record.number
+        return cls(
+            record.digest,
+            number.suffix,
+            number.year,
+            source.kind,
+            source.id,
+            source.version,
+            record.canonical,
+        )
 
 
 class MintRow(NamedTuple):

@@ -383,3 +383,54 @@ def test_no_spoilt_byte_crashes_or_keeps_the_number(place: int, byte: int) -> No
 def test_no_bytes_crash(data: bytes) -> None:
     with pytest.raises(MalformedError):
         Record.parse(data)
+
+
+ASCII = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=12)
+
+
+def mostly(good: object, *others: object) -> st.SearchStrategy[Any]:
+    """The first, more often than any other."""
+    return st.sampled_from([good] * 3 * len(others) + [*others])
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    st.fixed_dictionaries(
+        {
+            "license": ASCII | st.text(max_size=3),
+            "primary_cat": mostly("cs.DL", "math.CO", 'q"c', "a b", ""),
+            "submitted_at": mostly(
+                "2024-01-01T12:00:00Z", "2024-02-30T12:00:00Z", "2024-01-01T12:00:00z", "--:T-Z"
+            ),
+            "cross_cats_sorted": st.lists(
+                st.sampled_from(["cs.IR", "cs.DL", "a,b", "z\\", "math.CO"]), max_size=3
+            ),
+            "title_canon_sha256": mostly("0" * 64, "A" * 64, "0" * 63),
+            "abstract_canon_sha256": st.just("f" * 64),
+        }
+    ),
+    st.fixed_dictionaries(
+        {
+            "kind": mostly("arxiv", "other"),
+            "id": mostly("2401.00001", "2401.00000", "math/9201204", "x"),
+            "version": mostly(1, 9999, 10_000, 0, 1.5, True),
+        }
+    ),
+    st.booleans(),
+)
+def test_canonical_bytes_are_read_at_once_as_they_are_the_long_way(
+    metadata: dict[str, Any], source: dict[str, Any], spaced: bool
+) -> None:
+    """Bytes with a blank at the end are never read at once."""
+    value = {"metadata": metadata, "schema_version": "1.0", "source": source}
+    data = canonical(value)
+
+    assert outcome(data) == outcome(data + b" ")
+
+
+def outcome(data: bytes) -> Record | tuple[str, str, str]:
+    """The record, or why there is none."""
+    try:
+        return Record.parse(data)
+    except MalformedError as error:
+        return error.code, str(error), error.hint
