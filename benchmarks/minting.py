@@ -32,7 +32,8 @@ RECORDS = 50_000
 _PAGE = 1000
 
 
-def _entries(data: Iterator[bytes], graphs: bool) -> Iterator[list[Pair]]:
+def entries(data: Iterator[bytes], graphs: bool) -> Iterator[list[Pair]]:
+    """Papers as they are minted, a page at a time, with snapshots or without."""
     number = 0
     while page := list(islice(data, _PAGE)):
         entries = []
@@ -79,7 +80,7 @@ def mint(
         peaks, marks, done = Peaks(), [time.perf_counter()], 0
         before, own = _spent(), time.process_time()
         with peaks.watched():
-            for passed in mint_all(desk, signer, _entries(lines(count), graphs), clock=now):
+            for passed in mint_all(desk, signer, entries(lines(count), graphs), clock=now):
                 done += len(passed)
                 if done * 10 >= len(marks) * count:
                     marks.append(time.perf_counter())

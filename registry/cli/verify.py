@@ -12,6 +12,7 @@ from registry.cli._input import read_bytes
 from registry.cli._options import AsJson, Home
 from registry.cli._pins import Pins, authorities_of, trust_of
 from registry.cli._report import report_lines
+from registry.cli._verify_many import is_many, verify_all
 from registry.cli.main import example, group
 from registry.errors import UsageError, VerificationError
 from registry.protocol.checks import Report, counted
@@ -27,10 +28,12 @@ app = group("Verify what others signed.")
 @app.command(epilog=example("pith verify bundle.json --expect arxiv:1811.12941"))
 def verify(
     context: typer.Context,
-    file: Annotated[
-        str,
+    files: Annotated[
+        list[str],
         typer.Argument(
-            metavar="FILE", help="A bundle, event, key set, signers list, receipt; - stdin."
+            metavar="FILE|FOLDER...",
+            help="A bundle, event, key set, signers list, receipt; - stdin. Or many bundles: "
+            "a folder, .jsonl, several files.",
         ),
     ],
     pin: Pins = None,
@@ -92,11 +95,21 @@ def verify(
     document: those shipped with pith, or the ones you give, and always the key set of
     your own home. What a revoked key signed is proven by a timestamp from before it was
     distrusted, of an authority that you pin. Exits 0 only when every check is ok.
+
+    Of many, on all cores, a line for each that is refused, and the exit code of the first.
+    In a folder, and those below it, every .json and .jsonl is read; what is no bundle is
+    passed over and counted.
     """
     from registry.app import now
 
     if as_json and explain:
         raise UsageError("--json and --explain do not go together", code="usage.together")
+    many = is_many(files)
+    if many and not (record is signers is expect is None and not explain):
+        raise UsageError(
+            "--record, --signers, --expect and --explain go with one document",
+            code="usage.together",
+        )
     trust = trust_of(context, pin, home)
     terms = Terms(
         pins=trust.pins,
@@ -106,13 +119,18 @@ def verify(
         registry=registry,
         accept_expired=accept_expired,
     )
-    data = read_bytes(file)
+    proofs = tuple(proof for path in evidence or () for proof in parse_proofs(read_bytes(path)))
+    authorities = authorities_of(tsa, trust.authority)
+    if many:
+        from registry.services.verify_many import Frame
+
+        return verify_all(files, Frame(terms, proofs, authorities), as_json=as_json, quiet=quiet)
     report = examine(
-        data,
+        read_bytes(files[0]),
         terms,
         None if record is None else read_bytes(record),
-        proofs=[proof for path in evidence or () for proof in parse_proofs(read_bytes(path))],
-        authorities=authorities_of(tsa, trust.authority),
+        proofs=proofs,
+        authorities=authorities,
     )
     if signers is not None and report.kind != "document":  # which is no kind at all
         if report.kind != "bundle":

@@ -127,8 +127,9 @@ class BundleExamination(Trusting):
     def public_keys(self) -> str:
         """Each key object agrees with itself; no key and no key_id twice."""
         raws = self.bundle.body.public_keys
+        encode = self.document.canonical
         self.keys = tuple(
-            KeyObject.from_json(item, f"$.public_keys[{i}]") for i, item in enumerate(raws)
+            KeyObject.known(item, f"$.public_keys[{i}]", encode) for i, item in enumerate(raws)
         )
         for what, values in (
             ("key", [key.key.raw for key in self.keys]),
@@ -289,7 +290,7 @@ class BundleExamination(Trusting):
         """Bundle, record_created and receipt are signed by keys a pin leads to; under a
         key set, so is every other event of the registry."""
         under_set = self.trusted.keyset is not None
-        for part in self.signed_parts():
+        for part in self.signed:
             if part.signer_id == self.registry and (under_set or self._is_mandatory(part)):
                 self.verdicts.append(self.judge(part))
         return ", ".join(sorted({verdict.key_id for verdict in self.verdicts}))
@@ -323,7 +324,8 @@ class BundleExamination(Trusting):
             merged.state(self._body["source_aliases"]),
         )
 
-    def signed_parts(self) -> tuple[SignedPart, ...]:
+    @cached_property
+    def signed(self) -> tuple[SignedPart, ...]:
         """The signatures of the bundle, for trust and for those who check them elsewhere."""
         return signed_parts(self.bundle, self.merged, self.registry, self.bindings)
 
@@ -429,7 +431,7 @@ def examine_bundle(data: bytes, terms: Terms, document: Document | None = None) 
         kind="bundle",
         subject=str(examination.number) if before[1].status == "ok" else "",
         checks=checks,
-        signed=examination.signed_parts()
+        signed=examination.signed
         if sound >= {"bundle.record_created", "bundle.signature_key"}
         else (),
         verdicts=tuple(examination.verdicts),

@@ -183,9 +183,9 @@ def run_steps(
     passed = set(before)
     checks = []
     for step in steps:
-        missing = [name for name in step.needs if name not in passed]
-        if missing:
-            checks.append(Check(step.name, SKIPPED, f"needs {missing[0]}"))
+        if not passed.issuperset(step.needs):
+            missing = next(name for name in step.needs if name not in passed)
+            checks.append(Check(step.name, SKIPPED, f"needs {missing}"))
             continue
         try:
             reason = step.run(examination)

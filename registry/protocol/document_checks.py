@@ -25,7 +25,6 @@ from registry.protocol.trust import (
     KeySetPin,
     Terms,
     Trusting,
-    anchor,
     check_fresh_under,
     registry_bindings,
 )
@@ -147,7 +146,7 @@ class ReceiptExamination(Trusting):
                 if (ref.key_id, ref.fingerprint) == wanted:
                     self.registry = registry
                     self.public_key = key
-                    self.trusted = anchor(self.terms.pins, registry)
+                    self.trusted = self.terms.anchor(registry)
                     return f"{self.receipt.key_id} of {registry or 'any registry'}"
         raise UntrustedKeyError(
             f"no pin has the receipt's key {self.receipt.key_id} ({self.receipt.fingerprint})",

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Self
 
-from registry.errors import MalformedError, MismatchError, VerificationError
+from registry.errors import MalformedError, MismatchError, PithError, VerificationError
 from registry.protocol import ed25519, schema
-from registry.protocol.canonical import Json, JsonObject
+from registry.protocol.canonical import Encoder, Json, JsonObject
 from registry.protocol.instant import Instant
+from registry.protocol.strict_json import read_json
 
 ALGORITHM: Final = "ed25519"
 REGISTRY_SIGNER: Final = "pith_registry"
@@ -145,6 +146,15 @@ class KeyObject:
             else None,
         )
 
+    @classmethod
+    def known(cls, value: Json, path: str, encode: Encoder) -> "KeyObject":
+        """The same for an object that many documents repeat: checked once for each spelling,
+        which its whole canonical bytes are compared by, and never its key_id."""
+        try:
+            return _known_object(encode(value))
+        except PithError:
+            return cls.from_json(value, path)  # raises with the path
+
     def to_json(self) -> JsonObject:
         """The object in the order published bundles have."""
         value: JsonObject = {
@@ -162,6 +172,11 @@ class KeyObject:
         if self.signer_id is not None:
             value |= {"signer_id": self.signer_id, "signer_type": self.signer_type}
         return value
+
+
+@lru_cache(maxsize=1024)
+def _known_object(data: bytes) -> KeyObject:
+    return KeyObject.from_json(read_json(data).value)
 
 
 def _party_type(value: Json, path: str) -> str:

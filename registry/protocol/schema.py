@@ -5,7 +5,6 @@ Every refusal is a MalformedError whose code says what is wrong
 says where.
 """
 
-import base64
 import binascii
 import re
 from collections.abc import Iterable
@@ -142,10 +141,10 @@ def base64_bytes(value: Json, length: int, path: str) -> bytes:
     """Exactly *length* bytes in the one base64 spelling that re-encodes to itself."""
     if type(value) is str:
         try:
-            raw = base64.b64decode(value.encode("ascii"), validate=True)
-        except (UnicodeEncodeError, binascii.Error, ValueError):
+            raw = binascii.a2b_base64(value, strict_mode=True)
+        except (binascii.Error, ValueError):
             raw = b""
-        if len(raw) == length and base64.b64encode(raw).decode() == value:
+        if len(raw) == length and binascii.b2a_base64(raw, newline=False).decode() == value:
             return raw
     raise MalformedError(
         f"{shown(value)} is not {length} bytes in plain base64", code="schema.base64", path=path

@@ -5,7 +5,7 @@ a pin that the verifier brings.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Self, TypeAlias
 
 from registry.errors import (
@@ -140,6 +140,8 @@ def parse_pin(data: bytes, origin: str) -> Pin:
 
 
 WEAK_PREFIX: Final = 8
+MAX_ANCHORS: Final = 64
+"""Registries whose anchor is kept: a key pinned for any name has as many as strangers make up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +162,17 @@ class Terms:
     registry: str | None = None
     accept_expired: bool = False
     timestamps: Timestamps = NO_TIMESTAMPS
+    _anchors: "dict[str, Anchor]" = field(default_factory=dict, init=False, compare=False)
+
+    def anchor(self, registry: str) -> "Anchor":
+        """What the pins come to that speak for *registry*; see `anchor`. Many documents are
+        verified under the same terms, and it is found out once a registry."""
+        found = self._anchors.get(registry)
+        if found is None:
+            found = anchor(self.pins, registry)
+            if len(self._anchors) < MAX_ANCHORS:
+                self._anchors[registry] = found
+        return found
 
     def asked(self, steps: tuple[Step[E_], ...]) -> tuple[Step[E_], ...]:
         """The steps without those that check an expectation nobody has."""
@@ -363,7 +376,7 @@ class Trusting:
 
     def pin(self) -> str:
         """The verifier brings a pin for this registry."""
-        self.trusted = anchor(self.terms.pins, self.registry)
+        self.trusted = self.terms.anchor(self.registry)
         return "; ".join(self.trusted.origins)
 
     def fresh(self) -> str:

@@ -16,7 +16,7 @@ from registry.protocol.keys import KeyObject
 from registry.protocol.receipt import Receipt
 from registry.protocol.record import Record
 from registry.protocol.signed_parts import receipt_part, signed_event
-from registry.protocol.trust import VOUCHED, Terms, Trusting, anchor
+from registry.protocol.trust import VOUCHED, Terms, Trusting
 from registry.services.desk import Desk
 from registry.services.mint import event_line, receipt_line
 from registry.store.chains import bundle_line
@@ -71,7 +71,7 @@ class Holding:
         """Raise ConflictError ``import.gap`` for a new event after one that is neither held
         nor offered: a chain cannot be taken up in its middle. Under a key set with a revoked
         key it can: what nobody vouches for any more stands in no bundle."""
-        keyset = anchor(terms.pins, self.registry).keyset
+        keyset = terms.anchor(self.registry).keyset
         revoked = [
             entry.valid_from
             for entry in (keyset.body.entries if keyset is not None else ())

@@ -14,7 +14,7 @@ from registry.protocol.document_checks import (
 )
 from registry.protocol.evidence import Proof
 from registry.protocol.signers_checks import examine_signers_document
-from registry.protocol.strict_json import LARGE, read_json
+from registry.protocol.strict_json import LARGE, Document, read_json
 from registry.protocol.trust import Terms
 from registry.services.timestamps import Authorities, gather, no_authorities
 
@@ -26,15 +26,17 @@ def examine(
     *,
     proofs: Sequence[Proof] = (),
     authorities: Authorities = no_authorities,
+    read: Document | None = None,
 ) -> Report:
     """Examine a bundle, event, key set, signers list, or (with its *record*) a receipt.
 
     The kind is read from the document. Bytes that are no JSON object, or none
     of these kinds, give a report whose one check fails. The timestamps in *proofs* and in
-    the document count as far as a pinned one of *authorities* made them.
+    the document count as far as a pinned one of *authorities* made them. *read* is what the
+    strict reader made of *data*, where that is known.
     """
     try:
-        document = read_json(data, LARGE)
+        document = read or read_json(data, LARGE)
         kind = _kind(document.value)
         if kind == "receipt" and record is None:
             raise UsageError(
@@ -48,7 +50,9 @@ def examine(
         return _refused(error)
     if record is not None and kind != "receipt":
         raise UsageError(f"--record goes with a receipt, this is a {kind}", code="verify.record")
-    terms = replace(terms, timestamps=gather(document.value, proofs, authorities))
+    timestamps = gather(document.value, proofs, authorities)
+    if timestamps is not terms.timestamps:
+        terms = replace(terms, timestamps=timestamps)
     if kind == "bundle":
         return examine_bundle(data, terms, document)
     if kind == "event":
