@@ -1,6 +1,6 @@
 """Claims, the events they become, the heads of chains, and bundles."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from registry.errors import ConflictError
 from registry.protocol.bundle import Bundle
@@ -43,15 +43,25 @@ class Chains(Journal):
         have made with its own time within the last day and not before *since*, when the
         key became valid, or None where the record is minted already.
         """
-        claims: list[Intent | None] = []
         fresh = {suffix for (suffix,) in self._insert(sql.ADD_RECORD, [r._asdict() for r in rows])}
-        for row in rows:
-            subject = row.suffix
-            if subject not in fresh and self._rows(sql.ANY_HEAD, {"subject": subject}):
-                claims.append(None)
-                continue
-            claims.append(self._claim(Intent(subject, NO_EVENT, at, b""), since))
-        return claims
+        subjects = [row.suffix for row in rows]
+        known = [subject for subject in subjects if subject not in fresh]
+        minted = self._minted(known)
+        free = [Intent(each, NO_EVENT, at, b"") for each in subjects if each not in minted]
+        added = {subject for (subject,) in self._insert(sql.ADD_INTENT, map(_place, free))}
+        claims = {
+            place.subject: place if place.subject in added else self._claim(place, since)
+            for place in free
+        }
+        # What another process has minted since it was looked for is no longer free.
+        late = self._minted(subject for subject in known if subject not in minted)
+        self._each(sql.DROP_CLAIM, (_place(claims.pop(subject)) for subject in late))
+        return [claims.get(subject) for subject in subjects]
+
+    def _minted(self, subjects: Iterable[str]) -> set[str]:
+        """Those of the records that have a chain."""
+        found = self._each(sql.HEADED, ({"subject": subject} for subject in subjects))
+        return {subject for (subject,) in found}
 
     def _insert_record(self, record: Record) -> None:
         self._rows(sql.ADD_RECORD, record_values(record))
@@ -64,40 +74,43 @@ class Chains(Journal):
         was interrupted, or None when the head is no longer ``intent.prev``: the
         head is compared in the transaction that claims.
         """
-        place = {"subject": intent.subject, "signer_id": signer_id}
-        (head,) = self._first(sql.HEAD, place) or (NO_EVENT,)
-        return self._claim(intent) if head == intent.prev else None
+        if self._head(intent.subject, signer_id) != intent.prev:
+            return None
+        found = self._claim(intent)
+        if self._head(intent.subject, signer_id) != intent.prev:  # the chain began meanwhile
+            self._rows(sql.DROP_CLAIM, _place(found))
+            return None
+        return found
+
+    def _head(self, subject: str, signer_id: str) -> bytes:
+        """The head of a chain, where it stays until the transaction ends, if there is one."""
+        rows = self._lock(sql.HEAD, {"subject": subject, "signer_id": signer_id})
+        return bytes(rows[0][0]) if rows else NO_EVENT
 
     def _claim(self, intent: Intent, since: Instant | None = None) -> Intent:
-        place = {"subject": intent.subject, "prev": intent.prev}
-        values = place | {"at": intent.at.micros, "body": intent.body}
-        if self._rows(sql.ADD_INTENT, values):
-            return intent
-        ((at, body),) = self._rows(sql.INTENT, place)
-        early = since is not None and at < since.micros
-        if early or abs(at - intent.at.micros) > MAX_CLAIM_AGE:
-            self._rows(sql.RENEW_INTENT, values | {"old": at})
-            return intent
-        return Intent(intent.subject, intent.prev, Instant(at), body)
+        values = _place(intent)
+        while not self._rows(sql.ADD_INTENT, values):
+            row = self._first(sql.INTENT, {"subject": intent.subject, "prev": intent.prev})
+            if row is None:
+                continue  # given up meanwhile
+            at, body = row
+            early = since is not None and at < since.micros
+            if not early and abs(at - intent.at.micros) <= MAX_CLAIM_AGE:
+                return Intent(intent.subject, intent.prev, Instant(at), body)
+            if self._rows(sql.RENEW_INTENT, values | {"old": at}):
+                break
+        return intent
 
-    @written
     def renew_claim(self, intent: Intent, at: Instant) -> Intent | None:
         """Take over a claim with the time *at*; None when it is no longer as it was read."""
         renewed = Intent(intent.subject, intent.prev, at, intent.body)
-        values = {
-            "subject": intent.subject,
-            "prev": intent.prev,
-            "at": at.micros,
-            "body": intent.body,
-            "old": intent.at.micros,
-        }
+        values = _place(renewed) | {"old": intent.at.micros}
         return renewed if self._rows(sql.RENEW_INTENT, values) else None
 
     @written
     def drop_claim(self, intent: Intent) -> None:
         """Give up a place that nothing was stored for, where it is claimed as it was read."""
-        place = {"subject": intent.subject, "prev": intent.prev}
-        self._rows(sql.DROP_CLAIM, place | {"at": intent.at.micros})
+        self._rows(sql.DROP_CLAIM, _place(intent))
 
     def intents(self, after: Intent | None = None) -> list[Intent]:
         """A page of the claims that nothing was stored for yet: what interruptions left."""
@@ -235,6 +248,15 @@ def _moved(subject: str) -> ConflictError:
         code="event.head",
         hint="nothing was stored; run the command again",
     )
+
+
+def _place(intent: Intent) -> dict[str, str | bytes | int]:
+    return {
+        "subject": intent.subject,
+        "prev": intent.prev,
+        "at": intent.at.micros,
+        "body": intent.body,
+    }
 
 
 def _created(signer_id: str, mint: MintRow) -> dict[str, str | bytes]:

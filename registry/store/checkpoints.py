@@ -15,14 +15,17 @@ from registry.store.base import Database, held, written
 class Checkpoints(Database):
     """Which events and bundles stand in a checkpoint, and which in none yet."""
 
+    _dated_to = 0
+    """The seq up to which this connection has dated all that it saw."""
+
     def undated(self, count: int) -> list[tuple[str, str]]:
         """At most *count* documents that stand in no checkpoint, as (``event:`` or ``bundle:``
         and the id, digest with its signature): events in the order they were stored first."""
-        events = self._rows(sql.UNDATED_EVENTS, {"count": count})
+        events = self._rows(sql.UNDATED_EVENTS, {"after": self._dated_to, "count": count})
         bundles = self._rows(sql.UNDATED_BUNDLES, {"count": count - len(events)})
         return [
             (f"event:sha256:{event_id.hex()}", sha256(body).hexdigest())  # kept canonical
-            for event_id, body in events
+            for _, event_id, body in events
         ] + [
             (f"bundle:sha256:{digest.hex()}", sha256_of(held(Bundle.parse, body)))
             for digest, body in bundles
@@ -33,17 +36,21 @@ class Checkpoints(Database):
         (latest,) = self._rows(sql.LAST_CHECKPOINT_AT, {})[0]
         return None if latest is None else Instant(latest)
 
-    @written
     def add_checkpoint(self, checkpoint: Checkpoint, anchor: JsonObject, *, at: Instant) -> None:
         """Keep a checkpoint of what `undated` gave, with its timestamp.
 
         Raises ConflictError ``checkpoint.dated`` when another has one of them already.
         """
+        self._dated_to = self._add_checkpoint(checkpoint, anchor, at=at) or self._dated_to
+
+    @written
+    def _add_checkpoint(self, checkpoint: Checkpoint, anchor: JsonObject, *, at: Instant) -> int:
+        """Keep it; gives the last seq of its events, or 0."""
         digest = bytes.fromhex(sha256_of(checkpoint))
+        last = 0
         values = {
             "sha256": digest,
             "at": at.micros,
-            "last_seq": 0,
             "anchor": canonical(anchor),
             "body": checkpoint.canonical,
         }
@@ -56,8 +63,9 @@ class Checkpoints(Database):
                     hint="nothing was stored, and nothing is missing",
                 )
             for (seq,) in self._rows(sql.EVENT_SEQ, document):
-                values["last_seq"] = max(values["last_seq"], seq)
-        self._rows(sql.ADD_CHECKPOINT, values)
+                last = max(last, seq)
+        self._rows(sql.ADD_CHECKPOINT, values | {"last_seq": last})
+        return last
 
     def checkpoints_of(self, subject: str) -> list[Proof]:
         """The checkpoints in which an event or a bundle of a record stands, oldest first."""

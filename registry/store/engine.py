@@ -32,8 +32,9 @@ class Engine(Protocol):
         """Run an ``INSERT … VALUES`` for many rows at once; what its RETURNING gives, in no
         order."""
 
-    def lock(self, statement: str, values: Values) -> list[Row]:
-        """Run a query inside `write`; nobody else changes the rows it gives before that ends."""
+    def lock(self, statement: str, values: Values, *, shared: bool = False) -> list[Row]:
+        """Run a query inside `write`; nobody else changes the rows it gives before that ends.
+        Others may hold them *shared* too."""
 
     def write(self, work: Callable[[], T]) -> T:
         """Do *work* in one transaction: all of it is kept when it returns, none when it raises.

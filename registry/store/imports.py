@@ -50,9 +50,12 @@ class Imports(Chains, Quarantine):
         journal. Raises ConflictError ``import.moved`` when more is stored by now, and
         ``event.head`` when a chain has moved.
         """
-        subject = {"subject": intake.record.number.suffix}
-        _check_known(intake, self._rows(sql.COUNT_EVENTS_OF, subject))
+        suffix = intake.record.number.suffix
+        subject = {"subject": suffix, "suffix": suffix}
         self._insert_record(intake.record)
+        for statement in (sql.RECORD, sql.HEADS_OF, sql.INTENTS_OF):
+            self._lock(statement, subject)
+        _check_known(intake, self._rows(sql.COUNT_EVENTS_OF, subject))
         for line in restored:
             self._restore_signature(line)
         for event in intake.events:
@@ -77,12 +80,12 @@ class Imports(Chains, Quarantine):
         ``import.moved`` when more is stored by now.
         """
         place = {"registry": registry, "subject": intake.record.number.suffix}
+        values = record_values(intake.record)
+        values |= {"registry": registry, "aliases": canonical({"aliases": list(aliases)})}
+        self._rows(sql.REPLACE_FOREIGN_RECORD, values)  # others wait here
         _check_known(intake, self._rows(sql.COUNT_FOREIGN_EVENTS_OF, place))
         for key in keys:
             self._add_foreign_key(registry, key)
-        values = record_values(intake.record)
-        values |= {"registry": registry, "aliases": canonical({"aliases": list(aliases)})}
-        self._rows(sql.REPLACE_FOREIGN_RECORD, values)
         for event in intake.events:
             said = {
                 "registry": registry,

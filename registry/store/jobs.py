@@ -86,6 +86,10 @@ class Staged(NamedTuple):
     at: int
 
 
+class _ChainMovedError(Exception):
+    """A chain has moved, or is claimed: nothing is switched."""
+
+
 class Jobs(Journal):
     """The jobs. Everything that changes one happens inside `job_lock`."""
 
@@ -316,18 +320,22 @@ class Jobs(Journal):
         ConflictError ``job.unsigned``, ``job.ended``, and ``keyset.moved`` when
         *keyset* is no longer the newest.
         """
-        switched = self._switch(job, signer_id, keyset)
-        if switched:
-            self.clear_staged()
-        return switched
+        try:
+            self._switch(job, signer_id, keyset)
+        except _ChainMovedError:
+            return False
+        self.clear_staged()
+        return True
 
     @written
-    def _switch(self, job: int, signer_id: str, keyset: KeySetBody) -> bool:
+    def _switch(self, job: int, signer_id: str, keyset: KeySetBody) -> None:
+        self._lock_signing()
         values = {"job": job, "signer_id": signer_id}
+        claimed = {"job": job, "count": 1}
         if self._rows(sql.MOVED, values | {"after": "", "count": 1}) or self._rows(
-            sql.CLAIMED, {"job": job, "count": 1}
+            sql.CLAIMED, claimed
         ):
-            return False
+            raise _ChainMovedError
         if self._rows(sql.ANY_UNSIGNED, {"job": job}):
             raise unsigned_left()
         if self._rows(sql.NEWEST_VERSION, {})[0][0] != keyset.version:
@@ -336,7 +344,9 @@ class Jobs(Journal):
             raise ConflictError("the job does not run", code="job.ended")
         self._rows(sql.SWITCH_EVENTS, values)
         self._rows(sql.SWITCH_HEADS, values)
-        return True
+        # From here on nobody claims a place after one of these heads, or moves it.
+        if self._rows(sql.UNSWITCHED, values) or self._rows(sql.CLAIMED, claimed):
+            raise _ChainMovedError
 
     @written
     def discard(self, lines: Sequence[SignatureRow]) -> None:

@@ -28,7 +28,13 @@ class Journal(Database):
     @written
     def add_act(self, line: ActRow) -> None:
         """Write an act on a key into the journal."""
+        self._lock_signing()
         self._act(line)
+
+    def _lock_signing(self, *, shared: bool = False) -> None:
+        """Let nobody change which key signs, or *shared* keep what it signed, before this
+        transaction ends."""
+        self._lock(sql.META, {"name": "registry"}, shared=shared)
 
     def _act(self, line: ActRow) -> None:
         values = {
@@ -47,6 +53,7 @@ class Journal(Database):
         """Inside a write: nothing is kept that a key signed which no longer signs here,
         another process having changed the key set or stopped the key meanwhile. Raises
         KeyUnavailableError ``key.stopped``, ConflictError ``keyset.moved``."""
+        self._lock_signing(shared=True)
         for key_id in key_ids:
             if self.is_stopped(key_id):
                 raise KeyUnavailableError(

@@ -74,6 +74,7 @@ class Keeping(Snapshot, Keys, Imports, Parties):
     ) -> None:
         """Take newer key sets and signers lists that this registry published: their signatures
         were not made here, as *act* says. Raises ConflictError ``keyset.moved``."""
+        self._lock_signing()
         for keyset in keysets:
             if not self._insert_keyset(keyset, restored=True):
                 raise ConflictError("the key set has moved meanwhile", code="keyset.moved")

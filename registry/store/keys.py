@@ -90,6 +90,7 @@ class Keys(Ceremonies):
             "old_version": old.version,
             "old_sha256": old.digest,
         }
+        self._lock_signing()
         if not self._rows(sql.NEXT_KEYSET, values):
             raise ConflictError(
                 f"version {old.version} is no longer the newest key set",

@@ -21,7 +21,7 @@ RECORDS_BY_PREFIX: Final = (
 )
 RECORDS_BY_SOURCE: Final = (
     "SELECT r.body FROM records r WHERE r.source_kind = :kind AND r.source_id = :id "
-    "AND (:version IS NULL OR r.source_version = :version) AND EXISTS "
+    "AND (CAST(:version AS BIGINT) IS NULL OR r.source_version = :version) AND EXISTS "
     "(SELECT 1 FROM heads h WHERE h.subject = r.suffix) "
     "ORDER BY r.source_version DESC, r.suffix LIMIT :count"
 )
@@ -32,13 +32,14 @@ RECORDS_AFTER: Final = (
 COUNT_MINTED: Final = "SELECT count(*) FROM events WHERE event_type = 'record_created'"
 
 INTENT: Final = "SELECT at, body FROM intents WHERE subject = :subject AND prev = :prev"
+INTENTS_OF: Final = "SELECT prev FROM intents WHERE subject = :subject"
 INTENTS: Final = (
     "SELECT subject, prev, at, body FROM intents WHERE (subject, prev) > (:subject, :prev) "
     "ORDER BY subject, prev LIMIT :count"
 )
 ADD_INTENT: Final = (
     "INSERT INTO intents (subject, prev, at, body) "
-    "VALUES (:subject, :prev, :at, :body) ON CONFLICT DO NOTHING RETURNING at"
+    "VALUES (:subject, :prev, :at, :body) ON CONFLICT DO NOTHING RETURNING subject"
 )
 RENEW_INTENT: Final = (
     "UPDATE intents SET at = :at, body = :body WHERE subject = :subject AND prev = :prev "
@@ -57,7 +58,8 @@ EVENT: Final = "SELECT body FROM events WHERE event_id = :event_id"
 EVENTS_OF: Final = "SELECT body FROM events WHERE subject = :subject ORDER BY seq"
 COUNT_EVENTS_OF: Final = "SELECT count(*) FROM events WHERE subject = :subject"
 
-ANY_HEAD: Final = "SELECT event_id FROM heads WHERE subject = :subject LIMIT 1"
+HEADED: Final = "SELECT subject FROM heads WHERE subject = :subject LIMIT 1"
+HEADS_OF: Final = "SELECT event_id FROM heads WHERE subject = :subject"
 HEAD: Final = "SELECT event_id FROM heads WHERE subject = :subject AND signer_id = :signer_id"
 ADD_HEAD: Final = (
     "INSERT INTO heads (subject, signer_id, event_id) VALUES (:subject, :signer_id, :event_id) "
@@ -106,11 +108,13 @@ ADD_CEREMONY: Final = (
 PROPOSED: Final = "SELECT at FROM ceremonies WHERE to_sha256 = :to_sha256 LIMIT 1"
 HAS_KEYSET: Final = "SELECT version FROM keysets WHERE sha256 = :sha256"
 CEREMONY: Final = "SELECT asked_sha256 FROM ceremonies WHERE nonce = :nonce"
-# The transcript before is compared inside the INSERT, none being no bytes.
+# The transcript before is compared inside the INSERT, none being no bytes: of two ceremonies
+# at once one gets the next place.
 ADD_TRANSCRIPT: Final = (
-    "INSERT INTO transcripts (sha256, body) SELECT :sha256, :body WHERE "
+    "INSERT INTO transcripts (seq, sha256, body) "
+    "SELECT (SELECT COALESCE(max(seq), 0) + 1 FROM transcripts), :sha256, :body WHERE "
     "COALESCE((SELECT sha256 FROM transcripts ORDER BY seq DESC LIMIT 1), :none) = :prev "
-    "RETURNING seq"
+    "ON CONFLICT DO NOTHING RETURNING seq"
 )
 TRANSCRIPTS: Final = "SELECT body FROM transcripts ORDER BY seq"
 
@@ -180,10 +184,10 @@ ADD_DATED: Final = (
     "ON CONFLICT DO NOTHING RETURNING document"
 )
 EVENT_SEQ: Final = "SELECT seq FROM events WHERE event_id = :document"
-# Checkpoints list events in the order they were stored, so those listed are the first ones.
+# Not by the highest seq that is dated: one below it may come to be seen later.
 UNDATED_EVENTS: Final = (
-    "SELECT event_id, body FROM events WHERE seq > "
-    "(SELECT coalesce(max(last_seq), 0) FROM checkpoints) ORDER BY seq LIMIT :count"
+    "SELECT seq, event_id, body FROM events e WHERE seq > :after AND NOT EXISTS "
+    "(SELECT 1 FROM dated WHERE document = e.event_id) ORDER BY seq LIMIT :count"
 )
 UNDATED_BUNDLES: Final = (
     "SELECT sha256, body FROM bundles b WHERE NOT EXISTS "
@@ -233,7 +237,7 @@ FOREIGN_ALIASES: Final = (
 )
 FOREIGN_BY_SOURCE: Final = (
     "SELECT body FROM foreign_records WHERE registry = :registry AND source_kind = :kind "
-    "AND source_id = :id AND (:version IS NULL OR source_version = :version) "
+    "AND source_id = :id AND (CAST(:version AS BIGINT) IS NULL OR source_version = :version) "
     "ORDER BY source_version DESC, suffix LIMIT :count"
 )
 FOREIGN_BY_PREFIX: Final = (
@@ -399,6 +403,10 @@ SWITCH_HEADS: Final = (
     "WHERE signer_id = :signer_id AND EXISTS (SELECT 1 FROM staged s JOIN job_items i "
     "ON i.job = s.job AND i.subject = s.subject WHERE s.job = :job "
     "AND s.subject = heads.subject AND i.prev = heads.event_id)"
+)
+UNSWITCHED: Final = (
+    "SELECT s.subject FROM staged s JOIN heads h ON h.subject = s.subject "
+    "AND h.signer_id = :signer_id WHERE s.job = :job AND h.event_id <> s.event_id LIMIT 1"
 )
 # Staged events that are in the store already: what a switch left to be cleared away.
 CLEARED: Final = (

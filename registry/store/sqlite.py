@@ -234,7 +234,9 @@ class Sqlite:
         except apsw.Error as error:
             raise store_error(self.place, error) from None
 
-    lock = rows  # a transaction has the whole file to itself
+    def lock(self, statement: str, values: Values, *, shared: bool = False) -> list[Row]:
+        """Run a query: a transaction has the whole file to itself."""
+        return self.rows(statement, values)
 
     def stream(self, statement: str, values: Values) -> Iterator[Row]:
         """Run a query; what it gives one row at a time."""

@@ -249,7 +249,7 @@ def test_no_statement_scans_the_table_of_records(store: Store) -> None:
         sql.EVENTS_OF,
         sql.EVENT,
         sql.HEAD,
-        sql.ANY_HEAD,
+        sql.HEADED,
         sql.INTENT,
     ):
         plan = store._rows("EXPLAIN QUERY PLAN " + text, _Anything())
