@@ -1,4 +1,5 @@
-"""Published facts that are part of the package: the seed bundle, real records, pins."""
+"""Published facts that are part of the package: the seed bundle, real records, pins; and what
+stored documents are packed with."""
 
 import json
 from importlib import resources
@@ -26,3 +27,8 @@ def shipped_pins() -> dict[str, bytes]:
         for file in sorted(folder.iterdir(), key=lambda file: file.name)
         if file.name.endswith(".json")
     }
+
+
+def dictionary(number: int) -> bytes:
+    """A dictionary that documents are packed with."""
+    return _FOLDER.joinpath(f"documents-{number}.zdict").read_bytes()

@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Iterator
 from typing import Any, BinaryIO, Final
 
-from registry.errors import ConfigError, MalformedError
+from registry.errors import MalformedError
 from registry.ingest.entry import MAX_ROW, Row
 
 _GZIP: Final = b"\x1f\x8b"
@@ -116,12 +116,6 @@ class _Unzstd(_Source):
 
 
 def _zstandard() -> Any:
-    try:
-        import zstandard
-    except ImportError:
-        raise ConfigError(
-            "zstd needs the extra ingest, which is not installed",
-            code="ingest.extra",
-            hint="pip install 'pith-registry[ingest]', or unpack the file with zstd -d",
-        ) from None
+    import zstandard
+
     return zstandard

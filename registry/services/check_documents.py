@@ -19,6 +19,7 @@ from registry.protocol.trust import Terms
 from registry.services.findings import Finding, Frame, differing
 from registry.services.verify import examine
 from registry.store.chains import record_values
+from registry.store.packing import unpack
 
 Row = tuple[Any, ...]
 _ASKED: Final = ("trust.", "keyset.", "expect.", "bundle.clock")
@@ -28,9 +29,10 @@ APART: Final = "it counts for nothing while it is kept apart: import it again to
 
 def check_bundle(frame: Frame, row: Row) -> Iterator[Finding]:
     """A bundle of ours: every check of a stranger, its key, its columns and journal line."""
-    sha256, subject, built_at, body, key_id, at = row
+    sha256, subject, built_at, stored, key_id, at = row
     where = f"bundle {sha256.hex()}"
     try:
+        body = unpack(stored)
         bundle = Bundle.parse(body)
     except PithError as error:
         yield Finding("bundles.body", where, str(error))
@@ -64,9 +66,10 @@ def check_bundle(frame: Frame, row: Row) -> Iterator[Finding]:
 
 def check_foreign_event(frame: Frame, row: Row) -> Iterator[Finding]:
     """An event that another registry tells of, under the keys that came with it."""
-    _, registry, event_id, subject, body = row
+    _, registry, event_id, subject, stored = row
     where = f"event sha256:{event_id.hex()} of {registry}"
     try:
+        body = unpack(stored)
         value = read_json(body).value
         event = Event.from_json(value)
     except PithError as error:
@@ -90,6 +93,7 @@ def check_foreign_record(_: Frame, row: Row) -> Iterator[Finding]:
     found = dict(zip(columns, row, strict=False))
     where = f"record {found['suffix']} of {found['registry']}"
     try:
+        found["body"] = unpack(found["body"])
         record = Record.parse(found["body"])
         aliases = read_json(row[6]).value.get("aliases")
     except PithError as error:
@@ -159,11 +163,11 @@ def check_evidence(_: Frame, row: Row) -> Iterator[Finding]:
 
 def check_staged(frame: Frame, row: Row) -> Iterator[Finding]:
     """An event that a job has signed and that is in no chain yet."""
-    job, subject, event_id, body = row
+    job, subject, event_id, stored = row
     where = f"event sha256:{event_id.hex()} staged by job {job}"
     remedy = "`pith reissue plan` again abandons the job and what it staged"
     try:
-        value = read_json(body).value
+        value = read_json(unpack(stored)).value
         event = Event.from_json(value)
     except PithError as error:
         yield Finding("staged.body", where, str(error), remedy)

@@ -14,6 +14,7 @@ from registry.protocol.record import Record
 from registry.protocol.strict_json import read_json
 from registry.services.findings import COLUMN, JOURNAL, RESTORE, Finding, Frame, differing
 from registry.store.chains import record_values
+from registry.store.packing import unpack
 from registry.store.rows import event_bytes
 
 Rows: TypeAlias = Mapping[str, Sequence[tuple[Any, ...]]]
@@ -65,6 +66,7 @@ def _record(subject: str, rows: Rows, findings: list[Finding]) -> Record | None:
         return None
     found = dict(zip(_RECORD, rows["records"][0], strict=True))
     try:
+        found["body"] = unpack(found["body"])
         record = Record.parse(found["body"])
         if record.canonical != found["body"]:
             findings.append(Finding("records.body", where, "not in canonical bytes"))
@@ -80,9 +82,10 @@ def _event(
     frame: Frame, record: Record | None, row: tuple[Any, ...], findings: list[Finding]
 ) -> Examined | None:
     """The event of a row after all checks, or None where it is not sound."""
-    subject, event_id, event_type, signer_id, body = row
+    subject, event_id, event_type, signer_id, stored = row
     where = f"event sha256:{event_id.hex()}"
     try:
+        body = unpack(stored)
         document = read_json(body)
         value, encode = document.value, document.canonical
         event = Event.from_json(value, encode=encode)

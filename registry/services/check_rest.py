@@ -15,6 +15,7 @@ from registry.services.desk import Desk
 from registry.services.findings import COLUMN, Finding, differing
 from registry.services.timestamps import gather
 from registry.store import tables
+from registry.store.packing import unpack
 from registry.store.store import Store
 
 AGAIN = "`pith event add anchor --daily` dates what is not dated; restore for the old proof"
@@ -123,10 +124,9 @@ def _listed(
 
 def _sealed(name: str, body: bytes) -> bytes:
     """A document as it is anchored: events are stored so, bundles are not."""
-    if name.startswith("event:"):
-        return body
     try:
-        return canonical(read_json(body, LARGE).value)
+        body = unpack(body)
+        return body if name.startswith("event:") else canonical(read_json(body, LARGE).value)
     except PithError:
         return b""
 

@@ -25,8 +25,9 @@ from registry.services.crew import Crew, Here, Mate, first_ready
 from registry.services.desk import Desk
 from registry.services.mint import BUILDER_VERSION, receipt_of, valid_from
 from registry.services.workers import cores
-from registry.signing.bulk import MintBatch, snapshot_payload
+from registry.signing.bulk import MintBatch, Signed, snapshot_payload
 from registry.signing.signer import Signer
+from registry.store.packing import pack, unpack
 from registry.store.rows import MintRow, RecordRow
 
 T = TypeVar("T")
@@ -77,13 +78,13 @@ class Passed:
     @property
     def record(self) -> Record:
         """The record, read again."""
-        return Record.parse(self._body)
+        return Record.parse(unpack(self._body))
 
     def receipt(self, desk: Desk) -> Receipt:
         """Its receipt, the current one where the record was minted before."""
         if not self.new or self._event is None:
             return receipt_of(desk, self.record)
-        return Receipt.from_json(Event.parse(self._event).body.payload["receipt"])
+        return Receipt.from_json(Event.parse(unpack(self._event)).body.payload["receipt"])
 
 
 Work: TypeAlias = Callable[[T], Pair]
@@ -195,7 +196,7 @@ class _Page(NamedTuple):
 
 
 _Made: TypeAlias = tuple[bytes, bytes, bytes | None, bytes | None]
-"""Id and bytes of a record_created, and of the snapshot after it."""
+"""Id and packed bytes of a record_created, and of the snapshot after it."""
 
 
 class _Worker:
@@ -241,11 +242,16 @@ class _Worker:
         """What is signed; of what is not, the payload that it was to get."""
         signed = self._batch.sign([None if at is None else Instant(at) for at in times])
         return [
-            self._batch.payload(place)
-            if made is None
-            else (made.issued.event_id, made.issued.event, *(made.shown or (None, None)))
+            self._batch.payload(place) if made is None else _packed(made)
             for place, made in enumerate(signed)
         ]
+
+
+def _packed(made: Signed) -> _Made:
+    event_id, event, _ = made.issued
+    if made.shown is None:
+        return event_id, pack(event), None, None
+    return event_id, pack(event), made.shown[0], pack(made.shown[1])
 
 
 class _Book:
@@ -296,7 +302,7 @@ class _Book:
             return _passed(each, new, f"sha256:{row.snapshot_id.hex()}", row.event)
         if row.snapshot is None:
             return _passed(each, new, each.refused, row.event)
-        payload = canonical(Event.parse(row.snapshot).body.payload)
+        payload = canonical(Event.parse(unpack(row.snapshot)).body.payload)
         return _passed(each, new, self._add_snapshot(each, payload), row.event)
 
     def _passed_before(self, each: _Read, payload: bytes | None) -> Passed:
@@ -316,7 +322,7 @@ class _Book:
         if last and canonical(last[-1].body.payload) == payload:
             return last[-1].event_id
         draft = Draft(GRAPH_SNAPSHOT, read_json(payload).value)
-        record = Record.parse(each.row.body)
+        record = Record.parse(unpack(each.row.body))
         try:
             return add_event(desk, self.signer, record, draft, at=self.clock())[0].event_id
         except (MalformedError, VerificationError) as error:

@@ -12,6 +12,7 @@ from registry.protocol.record import Record
 from registry.store import sql
 from registry.store.base import PAGE, held, written
 from registry.store.journal import Journal
+from registry.store.packing import pack, unpack
 from registry.store.rows import (
     MAX_CLAIM_AGE,
     NO_EVENT,
@@ -64,7 +65,7 @@ class Chains(Journal):
         return {subject for (subject,) in found}
 
     def _insert_record(self, record: Record) -> None:
-        self._rows(sql.ADD_RECORD, record_values(record))
+        self._rows(sql.ADD_RECORD, RecordRow.of(record)._asdict())
 
     @written
     def claim(self, intent: Intent, signer_id: str) -> Intent | None:
@@ -190,7 +191,7 @@ class Chains(Journal):
             "subject": body.subject.suffix,
             "event_type": body.event_type,
             "signer_id": body.signer.signer_id,
-            "body": event.canonical,
+            "body": pack(event.canonical),
         }
         return bool(self._rows(sql.ADD_EVENT, values))
 
@@ -219,12 +220,12 @@ class Chains(Journal):
     def find_event(self, event_id: str) -> Event | None:
         """One event by its id."""
         row = self._first(sql.EVENT, {"event_id": event_bytes(event_id)})
-        return None if row is None else held(Event.parse, row[0])
+        return None if row is None else held(Event.parse, unpack(row[0]))
 
     def events_of(self, subject: str) -> list[Event]:
         """All events about a record, in the order they were stored."""
         rows = self._rows(sql.EVENTS_OF, {"subject": subject})
-        return [held(Event.parse, body) for (body,) in rows]
+        return [held(Event.parse, unpack(body)) for (body,) in rows]
 
     @written
     def add_bundle(self, bundle: Bundle) -> bool:
@@ -237,7 +238,7 @@ class Chains(Journal):
             "sha256": bytes.fromhex(bundle.sha256),
             "subject": bundle.body.number.suffix,
             "built_at": bundle.body.built_at.micros,
-            "body": bundle.to_bytes(),
+            "body": pack(bundle.to_bytes()),
         }
         return bool(self._rows(sql.ADD_BUNDLE, values))
 
@@ -308,5 +309,5 @@ def bundle_line(bundle: Bundle) -> SignatureRow:
 
 
 def record_values(record: Record) -> dict[str, str | bytes | int]:
-    """A record and what it is found by, as the database keeps them."""
-    return RecordRow.of(record)._asdict()
+    """A record and what it is found by, as the database keeps them, but for the packing."""
+    return RecordRow.of(record)._asdict() | {"body": record.canonical}

@@ -10,6 +10,7 @@ from registry.protocol.instant import Instant
 from registry.protocol.strict_json import read_json
 from registry.store import sql
 from registry.store.base import Database, held, written
+from registry.store.packing import unpack
 
 
 class Checkpoints(Database):
@@ -24,10 +25,10 @@ class Checkpoints(Database):
         events = self._rows(sql.UNDATED_EVENTS, {"after": self._dated_to, "count": count})
         bundles = self._rows(sql.UNDATED_BUNDLES, {"count": count - len(events)})
         return [
-            (f"event:sha256:{event_id.hex()}", sha256(body).hexdigest())  # kept canonical
+            (f"event:sha256:{event_id.hex()}", sha256(unpack(body)).hexdigest())  # kept canonical
             for _, event_id, body in events
         ] + [
-            (f"bundle:sha256:{digest.hex()}", sha256_of(held(Bundle.parse, body)))
+            (f"bundle:sha256:{digest.hex()}", sha256_of(held(Bundle.parse, unpack(body))))
             for digest, body in bundles
         ]
 

@@ -13,6 +13,7 @@ from registry.protocol.strict_json import read_json
 from registry.store import sql
 from registry.store.base import PAGE, held, written
 from registry.store.chains import Chains, record_values
+from registry.store.packing import pack, unpack
 from registry.store.quarantine import Quarantine
 from registry.store.rows import QuarantineRow, SignatureRow
 
@@ -81,7 +82,11 @@ class Imports(Chains, Quarantine):
         """
         place = {"registry": registry, "subject": intake.record.number.suffix}
         values = record_values(intake.record)
-        values |= {"registry": registry, "aliases": canonical({"aliases": list(aliases)})}
+        values |= {
+            "registry": registry,
+            "body": pack(intake.record.canonical),
+            "aliases": canonical({"aliases": list(aliases)}),
+        }
         self._rows(sql.REPLACE_FOREIGN_RECORD, values)  # others wait here
         _check_known(intake, self._rows(sql.COUNT_FOREIGN_EVENTS_OF, place))
         for key in keys:
@@ -91,7 +96,7 @@ class Imports(Chains, Quarantine):
                 "registry": registry,
                 "event_id": bytes.fromhex(event.sha256),
                 "subject": event.body.subject.suffix,
-                "body": event.canonical,
+                "body": pack(event.canonical),
             }
             self._rows(sql.ADD_FOREIGN_EVENT, said)
         self._apart(intake)
@@ -133,7 +138,7 @@ class Imports(Chains, Quarantine):
     def foreign_events_of(self, registry: str, subject: str) -> list[Event]:
         """What another registry says of a record, in the order it was stored."""
         rows = self._rows(sql.FOREIGN_EVENTS_OF, {"registry": registry, "subject": subject})
-        return [held(Event.parse, body) for (body,) in rows]
+        return [held(Event.parse, unpack(body)) for (body,) in rows]
 
     def foreign_aliases(self, registry: str, subject: str) -> list[JsonObject]:
         """The aliases of a record as another registry dates them."""
@@ -148,7 +153,10 @@ class Imports(Chains, Quarantine):
             "high": prefix + "Z" * (26 - len(prefix)),
             "count": count,
         }
-        return [held(Record.parse, body) for (body,) in self._rows(sql.FOREIGN_BY_PREFIX, values)]
+        return [
+            held(Record.parse, unpack(body))
+            for (body,) in self._rows(sql.FOREIGN_BY_PREFIX, values)
+        ]
 
     def foreign_by_source(
         self, registry: str, kind: str, source_id: str, version: int | None = None
@@ -161,7 +169,10 @@ class Imports(Chains, Quarantine):
             "version": version,
             "count": PAGE,
         }
-        return [held(Record.parse, body) for (body,) in self._rows(sql.FOREIGN_BY_SOURCE, values)]
+        return [
+            held(Record.parse, unpack(body))
+            for (body,) in self._rows(sql.FOREIGN_BY_SOURCE, values)
+        ]
 
 
 def _check_known(intake: Intake, counted: Iterable[tuple[int]]) -> None:

@@ -12,6 +12,7 @@ from registry.protocol.number import PithNumber
 from registry.store import sql
 from registry.store.base import PAGE, written
 from registry.store.journal import Journal
+from registry.store.packing import pack, unpack
 from registry.store.rows import Intent, SignatureRow
 
 State: TypeAlias = Literal["planned", "running", "switched", "abandoned"]
@@ -148,7 +149,7 @@ class Jobs(Journal):
         between = {"first": rows[0][0], "last": rows[-1][0], "key_id": key_id}
         for subject, body, journaled in self._rows(sql.EVENTS_BETWEEN, between):
             if subject in events:
-                events[subject].append((body, bool(journaled)))
+                events[subject].append((unpack(body), bool(journaled)))
         return [
             Held(PithNumber(year, suffix), head, tuple(events[suffix]))
             for suffix, year, head in rows
@@ -240,7 +241,8 @@ class Jobs(Journal):
     def unsigned(self, job: int, signer_id: str, *, after: str, count: int) -> list[Unsigned]:
         """The next records without a staged event, in the order of their suffixes."""
         values = {"job": job, "signer_id": signer_id, "after": after, "count": count}
-        return [Unsigned._make(row) for row in self._rows(sql.UNSIGNED, values)]
+        rows = [Unsigned._make(row) for row in self._rows(sql.UNSIGNED, values)]
+        return [row._replace(record=unpack(row.record)) for row in rows]
 
     @written
     def claim_items(self, job: int, places: Sequence[tuple[str, bytes]], *, at: Instant) -> None:
@@ -266,7 +268,7 @@ class Jobs(Journal):
         self._insert(
             sql.STAGE,
             (
-                {"job": job, "subject": e.subject, "event_id": e.event_id, "body": e.body}
+                {"job": job, "subject": e.subject, "event_id": e.event_id, "body": pack(e.body)}
                 for e in events
             ),
         )
@@ -284,7 +286,7 @@ class Jobs(Journal):
     def find_staged(self, job: int, subject: str) -> bytes | None:
         """The staged event of a record, in its canonical bytes."""
         row = self._first(sql.STAGED, {"job": job, "subject": subject})
-        return None if row is None else bytes(row[0])
+        return None if row is None else unpack(row[0])
 
     def subject_at(self, job: int, place: int, *, staged: bool) -> str:
         """The suffix of the record at a place among those staged, or among all of the job."""

@@ -7,6 +7,7 @@ from registry.protocol.canonical import JsonObject
 from registry.protocol.instant import Instant
 from registry.protocol.keys import PublicKey
 from registry.protocol.record import Record
+from registry.store.packing import pack
 
 NO_EVENT: Final = b""
 MAX_CLAIM_AGE: Final = 86_400 * 1_000_000
@@ -28,7 +29,7 @@ class Intent:
 
 
 class RecordRow(NamedTuple):
-    """A record and what it is found by, as the database keeps them."""
+    """A record, packed, and what it is found by, as the database keeps them."""
 
     digest: bytes
     suffix: str
@@ -49,13 +50,13 @@ class RecordRow(NamedTuple):
             source.kind,
             source.id,
             source.version,
-            record.canonical,
+            pack(record.canonical),
         )
 
 
 class MintRow(NamedTuple):
     """A record_created that begins a chain, and the graph_snapshot after it where there is
-    one: ids (32 bytes) and canonical bytes; ``at`` is the time of every signature."""
+    one: ids (32 bytes) and packed bytes; ``at`` is the time of every signature."""
 
     subject: str
     record_digest: bytes

@@ -10,6 +10,7 @@ from registry.store.base import written
 from registry.store.checkpoints import Checkpoints
 from registry.store.jobs import Jobs
 from registry.store.keeping import Keeping
+from registry.store.packing import explanations
 from registry.store.records import Records
 from registry.store.rows import ActRow, KeyRow
 
@@ -41,6 +42,7 @@ class Store(Keeping, Records, Checkpoints, Jobs):
         """
         if not self._rows(sql.ADD_META, {"name": "registry", "value": registry}):
             raise ConflictError(f"{self.place} already belongs to a registry", code="store.begun")
+        self._explain()
         for key in keys:
             self._insert_key(key)
         self._insert_keyset(keyset)
@@ -57,8 +59,14 @@ class Store(Keeping, Records, Checkpoints, Jobs):
         """
         if not self._rows(sql.ADD_META, {"name": "registry", "value": registry}):
             raise ConflictError(f"{self.place} already belongs to a registry", code="store.begun")
+        self._explain()
         for keyset in keysets:
             self._insert_keyset(keyset, restored=True)
         for signers in lists:
             self._restore_signers(signers, act.at)
         self._act(act)
+
+    def _explain(self) -> None:
+        """Write down what documents are packed with, so that this can be read without pith."""
+        for name, value in explanations().items():
+            self._rows(sql.ADD_META, {"name": name, "value": value})

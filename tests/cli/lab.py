@@ -22,6 +22,7 @@ from registry.services.initialise import initialise
 from registry.signing.file_store import FileKeyStore
 from registry.signing.keyfile import Cost
 from registry.signing.passphrase import Passphrase
+from registry.store.packing import unpack
 from tests.parts import ROOT
 
 REGISTRY: Final = "lab.example"
@@ -198,7 +199,7 @@ def receipts(home: Path) -> dict[str, list[Any]]:
     for subject, body in rows(
         home, "SELECT subject, body FROM events WHERE event_type = 'record_created' ORDER BY seq"
     ):
-        found.setdefault(subject, []).append(json.loads(body)["payload"]["receipt"])
+        found.setdefault(subject, []).append(json.loads(unpack(body))["payload"]["receipt"])
     return found
 
 

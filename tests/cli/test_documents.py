@@ -10,6 +10,7 @@ import pytest
 from registry.protocol.canonical import canonical
 from registry.protocol.event import Event
 from registry.protocol.graph import EMPTY_SHA256
+from registry.store.packing import unpack
 from tests.cli.conftest import Pith
 from tests.cli.lab import ABSTRACT, REGISTRY, TITLE, process, record, rows
 
@@ -190,7 +191,8 @@ def test_a_bundle_that_was_built_is_kept_and_in_the_journal(pith: Pith, stocked:
     data = pith("bundle", "build", PAPER, home=stocked).fine().out
     digest = json.loads(data)["bundle_signature"]["bundle_sha256"].upper()
 
-    assert rows(stocked, "SELECT hex(sha256), body FROM bundles") == [(digest, data)]
+    ((kept, packed),) = rows(stocked, "SELECT hex(sha256), body FROM bundles")
+    assert (kept, unpack(packed)) == (digest, data)
     assert rows(stocked, "SELECT hex(digest) FROM signatures WHERE kind = 'bundle'") == [(digest,)]
 
 

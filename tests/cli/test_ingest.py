@@ -3,7 +3,6 @@
 import gzip
 import json
 import signal
-import sys
 from pathlib import Path
 from subprocess import DEVNULL, PIPE
 from typing import Any
@@ -15,6 +14,7 @@ from registry.ingest.entry import MAX_ROW
 from registry.protocol.graph import Paper as Parts
 from registry.protocol.record import Record
 from registry.services import minting
+from registry.store.packing import unpack
 from tests.cli.conftest import Pith
 from tests.cli.lab import copied, process, rows, start
 from tests.ingest.papers import LICENSE, V1, V2, Paper, atom, kaggle, numbered, oai
@@ -258,7 +258,7 @@ def documents(home: Path) -> list[Any]:
     """What the events of a home say of each record, in the order of their chains."""
     found = rows(home, "SELECT subject, event_type, body FROM events ORDER BY subject, seq")
     return [
-        (subject, kind, (json.loads(body)["payload"] | {"receipt": None}))
+        (subject, kind, (json.loads(unpack(body))["payload"] | {"receipt": None}))
         for subject, kind, body in found
     ]
 
@@ -334,15 +334,6 @@ def test_workers_give_the_same_in_the_same_order(tmp_path: Path) -> None:
     assert done.lines == wanted
     lines = (tmp_path / "rejects").read_bytes().splitlines()
     assert [json.loads(line)["line"] for line in lines] == list(range(8, 6_001, 1000))
-
-
-def test_zstd_without_its_library_says_what_to_install(
-    pith: Pith, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    file = written(tmp_path / "rows", zstandard.compress(kaggle(*PAPERS)))
-    monkeypatch.setitem(sys.modules, "zstandard", None)
-
-    assert "pith-registry[ingest]" in pith("ingest", "arxiv", file).refused(2, "ingest.extra").err
 
 
 def test_the_real_rows(pith: Pith, home: Path) -> None:

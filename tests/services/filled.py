@@ -11,6 +11,7 @@ from registry.services.mint import BUILDER_VERSION
 from registry.services.workers import pooled
 from registry.signing.bulk import Issue, Issued, sign_records
 from registry.store import sql
+from registry.store.packing import pack
 from registry.store.store import Store
 
 _BATCH = 2_000
@@ -75,11 +76,11 @@ def _rows(
                 "source_kind": source.kind,
                 "source_id": source.id,
                 "source_version": source.version,
-                "body": data,
+                "body": pack(data),
             }
         )
         name = {"subject": subject, "signer_id": registry, "event_id": issued.event_id}
-        events.append(name | {"event_type": "record_created", "body": issued.event})
+        events.append(name | {"event_type": "record_created", "body": pack(issued.event)})
         heads.append(name)
         for kind, digest in (("receipt", record.digest), ("event", issued.event_id)):
             lines.append({"key_id": key_id, "kind": kind, "digest": digest, "at": at.micros})

@@ -22,6 +22,7 @@ from registry.services.parties import enrol
 from registry.services.reissue_plan import plan_reissue
 from registry.signing.documents import sign_enrolment, sign_event
 from registry.store import sql
+from registry.store.packing import unpack
 from registry.store.rows import Intent, KeyRow, SignatureRow
 from registry.store.store import Store
 from registry.store.tables import TABLES
@@ -264,12 +265,15 @@ FLIPS: Final = [
 """A table, its key, the member in whose value a byte is changed, and a rule that sees it."""
 
 
+PACKED: Final = ("records", "events", "bundles", "foreign_events", "foreign_records", "staged")
+
+
 def flip(world: World, table: str, key: str, member: str) -> None:
     """Change one letter or digit in a value of the first document of a table."""
     column = "plan" if table == "jobs" else "body"
     db = apsw.Connection(str(world.config.store_path), flags=apsw.SQLITE_OPEN_READWRITE)
     name, body = next(iter(db.execute(f"SELECT {key}, {column} FROM {table} ORDER BY {key}")))
-    data = bytearray(body)
+    data = bytearray(unpack(body) if table in PACKED else body)
     names = (f'"{each}":"'.encode() for each in member.split("|"))
     at = next(data.rindex(each) + len(each) for each in names if each in data)
     data[at] = {ord("A"): ord("B"), ord("1"): ord("2")}.get(data[at], ord("1"))

@@ -15,6 +15,7 @@ from registry.services.mint import event_line, mint
 from registry.signing.documents import sign_event
 from registry.signing.signer import public_key_of
 from registry.store import sql
+from registry.store.packing import unpack
 from registry.store.rows import NO_EVENT, Intent, KeyRow, event_bytes
 from registry.store.store import Store
 from tests.cli.lab import record
@@ -84,10 +85,13 @@ def test_documents_are_kept_as_the_bytes_that_were_signed(world: World, desk: De
     bundle = build_bundle(desk, desk.signer(desk.clock()), RECORD, at=world.clock.move(1))
     raw = apsw.Connection(str(world.config.store_path))
 
-    assert list(raw.execute("SELECT body FROM records")) == [(RECORD.canonical,)]
-    bodies = [body for (body,) in raw.execute("SELECT body FROM events ORDER BY seq")]
+    assert [unpack(body) for (body,) in raw.execute("SELECT body FROM records")] == [
+        RECORD.canonical
+    ]
+    bodies = [unpack(body) for (body,) in raw.execute("SELECT body FROM events ORDER BY seq")]
     assert bodies[1] == event.canonical
-    assert list(raw.execute("SELECT body FROM bundles")) == [(bundle.to_bytes(),)]
+    kept = [unpack(body) for (body,) in raw.execute("SELECT body FROM bundles")]
+    assert kept == [bundle.to_bytes()]
     raw.close()
     assert desk.store.find_event(event.event_id) == event
     assert desk.store.find_event("sha256:" + "0" * 64) is None
