@@ -6,7 +6,7 @@ from pathlib import Path
 import apsw
 import pytest
 import zstandard
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from registry import data
@@ -22,11 +22,13 @@ KIND = bytes([NUMBER])
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=8,
 )
 
 
-@given(st.dictionaries(st.text(), values))
+@settings(deadline=None, max_examples=40)
+@given(st.dictionaries(st.text(), values, max_size=4))
 def test_what_is_packed_comes_back(value: dict[str, object]) -> None:
     body = canonical(value)
 
