@@ -5,14 +5,23 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from registry.cli import _output
+from registry.cli import _output, _store_moving
 from registry.cli._boundary import complain, exit_code, note
 from registry.cli._input import documents
 from registry.cli._options import AsJson, Home, confirmed, open_desk, the_app
 from registry.cli._pins import authorities_of, trust_of
 from registry.cli._progress import Progress
+from registry.cli._store_config import (
+    BaseUrl,
+    Name,
+    PassphraseSource,
+    Signer,
+    config_for,
+    tell_copy,
+    tell_locked,
+)
 from registry.cli.main import example, group
-from registry.errors import ConfigError, PithError, StoreError, UsageError, printable, visible
+from registry.errors import PithError, StoreError, UsageError, printable, visible
 from registry.protocol.checks import counted
 from registry.protocol.strict_json import LARGE
 from registry.protocol.trust import Terms
@@ -20,15 +29,16 @@ from registry.protocol.trust import Terms
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from registry.app import App
-    from registry.config import Config
-    from registry.services.backup import Copy
     from registry.services.desk import Desk
     from registry.services.reconcile import Outcome
 
 app = group("The database: checked, copied while it is at work, put back, carried elsewhere.")
 BackupFile = Annotated[Path, typer.Argument(metavar="FILE", help="Where it is to be.")]
 WORD = "unpublished"
+app.command(epilog=example("pith store export lab.jsonl.zst"))(_store_moving.export)
+app.command(
+    "import", epilog=example("pith store import lab.jsonl.zst --base-url https://lab.example")
+)(_store_moving.import_)
 
 
 def _pages(progress: Progress) -> "Callable[[int, int], None]":
@@ -37,14 +47,6 @@ def _pages(progress: Progress) -> "Callable[[int, int], None]":
         progress.add(done - progress.done)
 
     return told
-
-
-def _tell_copy(copy: "Copy", *, as_json: bool) -> None:
-    if as_json:
-        _output.json_line(copy.to_json())
-    else:
-        version = f"{copy.keyset_version} {copy.keyset_sha256}"
-        _output.lines([f"{copy.records} records  key set {version}"])
 
 
 @app.command(epilog=example("pith store check"))
@@ -92,7 +94,7 @@ def backup(
     with Progress("pages copied") as progress:
         copy = back_up(desk.store, file, _pages(progress))
     note(f"wrote {printable(str(file))}; private keys and config.toml are not in it")
-    _tell_copy(copy, as_json=as_json)
+    tell_copy(copy, as_json=as_json)
 
 
 @app.command(epilog=example("pith store restore lab-backup.db --base-url https://lab.example"))
@@ -111,24 +113,10 @@ def restore(
             help="Compare a restored store with the newest key set and every bundle.",
         ),
     ] = False,
-    base_url: Annotated[
-        str | None,
-        typer.Option("--base-url", help="In a home without config.toml: the https address."),
-    ] = None,
-    name: Annotated[
-        str | None, typer.Option("--name", help="Without config.toml: what people call it.")
-    ] = None,
-    signer: Annotated[
-        str, typer.Option("--signer", help="Without config.toml: where new keys will be.")
-    ] = "keyring:",
-    passphrase: Annotated[
-        str | None,
-        typer.Option(
-            "--passphrase",
-            metavar="SOURCE",
-            help="Without config.toml, for file: credential:NAME, file:/path or prompt:.",
-        ),
-    ] = None,
+    base_url: BaseUrl = None,
+    name: Name = None,
+    signer: Signer = "keyring:",
+    passphrase: PassphraseSource = None,
     as_json: AsJson = False,
     home: Home = None,
 ) -> int:
@@ -150,63 +138,15 @@ def restore(
 
     app_, source = the_app(context, home), Path(files[0])
     registry = examine_copy(source).registry
-    config = _config(app_, registry, base_url, name, signer, passphrase)
+    config = config_for(app_, registry, base_url, name, signer, passphrase)
     with Progress("pages copied") as progress:
         copy = restore_store(
             source, config.store_path, config.registry_id, at=now(), told=_pages(progress)
         )
-    last = copy.last_signed_at
     note(f"restored {registry} in {app_.home}")
-    note(f"its last signature was made {'never' if last is None else last.seconds}")
-    note("it signs nothing until it was compared with what was published since")
-    note("hint: `pith store restore --reconcile PUBLISHED…` with the key set and every bundle")
-    _tell_copy(copy, as_json=as_json)
+    tell_locked(copy)
+    tell_copy(copy, as_json=as_json)
     return 0
-
-
-def _config(
-    app_: "App",
-    registry: str,
-    base_url: str | None,
-    name: str | None,
-    signer: str,
-    passphrase: str | None,
-) -> "Config":
-    """The config of the home, made where there is none."""
-    from registry.config import new_config
-    from registry.services.initialise import write_config
-
-    try:
-        found = app_.config()
-    except ConfigError as error:
-        if error.code != "config.home":
-            raise
-    else:
-        if any((base_url, name, passphrase)):
-            raise UsageError(
-                f"there is a config.toml in {app_.home}",
-                code="usage.together",
-                hint="leave --base-url, --name and --passphrase out: it says them",
-            )
-        return found
-    if base_url is None:
-        raise UsageError(
-            "--base-url is missing: a backup holds no config.toml",
-            code="usage.missing",
-            hint="or put your config.toml into the home first",
-        )
-    if passphrase is None and signer.startswith("file:"):
-        passphrase = "prompt:"  # noqa: S105 - where it comes from
-    made = new_config(
-        app_.home,
-        registry_id=registry,
-        base_url=base_url,
-        name=name,
-        signer=signer,
-        passphrase=passphrase,
-    )
-    write_config(app_.home, made)
-    return made
 
 
 def _reconciled(

@@ -96,13 +96,14 @@ def restore_store(
         with Store(source, read_only=True) as store:
             store.copy_to(part, told)
         with Store(part) as copy:
-            copy.mark_restored(_made_anew(copy, found, at))
+            copy.mark_restored(made_anew(copy, found, at, "a backup"))
         return examine_copy(part)
 
 
-def _made_anew(store: Store, found: Copy, at: Instant) -> ActRow:
+def made_anew(store: Store, found: Copy, at: Instant, source: str) -> ActRow:
+    """The act that says of what the store of a home was made anew."""
     keyset = store.find_keyset()
     assert keyset is not None  # examine_copy has read it
     signing = keyset.body.active("registry") or keyset.body.entries
-    reason = f"from a backup of {found.records} records and key set {found.keyset_version}"
+    reason = f"from {source} of {found.records} records and key set {found.keyset_version}"
     return ActRow(MADE_ANEW, signing[0].key_id, reason, at)

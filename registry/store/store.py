@@ -66,6 +66,11 @@ class Store(Keeping, Records, Checkpoints, Jobs):
             self._restore_signers(signers, act.at)
         self._act(act)
 
+    @written
+    def explain(self) -> None:
+        """Write down what documents are packed with, in a store that was filled row by row."""
+        self._explain()
+
     def _explain(self) -> None:
         """Write down what documents are packed with, so that this can be read without pith."""
         for name, value in explanations().items():

@@ -74,6 +74,24 @@ TABLES: Final = (
 )
 """In the order in which an export has them."""
 BY_NAME: Final = {table.name: table for table in TABLES}
+BINARY: Final = frozenset(
+    (
+        *("aliases", "anchor", "asked_sha256", "body", "checkpoint", "digest", "document"),
+        *("event_id", "old", "plan", "prev", "public_key", "sha256", "to_sha256"),
+    )
+)
+"""The columns that are bytes, in every table; the others are numbers and text."""
+PACKED: Final = frozenset(
+    ("records", "events", "bundles", "foreign_records", "foreign_events", "staged")
+)
+"""The tables whose ``body`` is packed (`registry.store.packing`)."""
+
+
+def is_of_the_place(name: str) -> bool:
+    """Whether a name in `meta` says how this database is kept, or what its home may do, and
+    nothing of what it holds."""
+    return name == "unreconciled" or name.startswith("dictionary ")
+
 
 # What belongs to one record, each in the order of the subjects: the index of a table gives
 # this order, so nothing is sorted and nothing gathers in memory.

@@ -139,6 +139,8 @@ shares restore
 store check
 store backup
 store restore
+store export
+store import
 """
 
 
@@ -257,6 +259,13 @@ def _store_restore(place: Path, line: str) -> str:
     return line
 
 
+def _store_import(place: Path, line: str) -> str:
+    process("store", "export", place / "lab.jsonl.zst", home=place / "home").fine()
+    for path in [place / "home" / "config.toml", *(place / "home").glob("registry.db*")]:
+        path.rename(place / path.name)
+    return line
+
+
 SPEAKERS = {"storage": "mirror", "mirror-hint": "mirror", "replication": "third_party"}
 
 
@@ -335,6 +344,7 @@ PREPARED = {
     "reissue switch": _reissue("run DIGEST"),
     "party retire": _party,
     "store restore": _store_restore,
+    "store import": _store_import,
 } | {f"event sign {form.name}": _speaker for form in FORMS}
 """What an example needs to be there, and the names in it that are another registry's."""
 
