@@ -75,7 +75,7 @@ class App:
     def open(self, *, read_only: bool = False) -> Desk:
         """The registry in the home; with *read_only* its store is never written to."""
         config = self.config()
-        store = Store(config.store_path, read_only=read_only)
+        store = Store(config.store, read_only=read_only)
         if (registry := store.registry) != config.registry_id:
             store.close()
             raise ConfigError(

@@ -36,6 +36,7 @@ _SECRET_URL: Final = re.compile("://[^@]*:[^@]*@|password *=|passwd *=|secret *=
 _PASSPHRASE: Final = re.compile("credential:.+|file:/.+|prompt:")
 _SOURCES: Final = ("passphrase", "pin_from")
 _STORE: Final = re.compile("sqlite:(?!//)[^?#\x00-\x1f]+")
+_POSTGRES: Final = re.compile(r"postgresql://[A-Za-z0-9._~%@:/?&=,\[\]+-]*", re.ASCII)
 _TSA_URL: Final = re.compile(
     r"(?:https://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])|http://(?:127\.0\.0\.1|localhost|\[::1\]))"
     r"(?::[1-9][0-9]{0,4})?(?:/[A-Za-z0-9._~/%+-]*)?(?:\?[A-Za-z0-9._~/%+&=-]*)?",
@@ -58,7 +59,8 @@ class Tsa:
 class Config:
     """How one registry is set up. Durations are in seconds.
 
-    ``store_path`` is absolute; ``passphrase`` and ``pin_from`` are where a passphrase
+    ``store`` is the absolute path of an SQLite file or the URL of a PostgreSQL database;
+    ``passphrase`` and ``pin_from`` are where a passphrase
     and a token's PIN come from, never one themselves; ``pins`` are names of shipped
     pins or paths, relative to the home.
     """
@@ -66,7 +68,7 @@ class Config:
     registry_id: str
     base_url: str
     name: str
-    store_path: Path
+    store: Path | str
     signer: str = SIGNER
     passphrase: str | None = None
     id_pattern: str = ID_PATTERN
@@ -81,6 +83,17 @@ class Config:
     pkcs11_module: Path | None = None
     pin_from: str = PIN_FROM
 
+    @property
+    def store_path(self) -> Path:
+        """The file of the store; ConfigError ``config.store`` where it is in none."""
+        if isinstance(self.store, Path):
+            return self.store
+        raise ConfigError(
+            f"the store of this registry is no file, but {self.store}",
+            code="config.store",
+            hint="back it up and restore it with the server's own tools: pg_dump, pg_restore",
+        )
+
 
 def new_config(
     home: Path,
@@ -90,6 +103,7 @@ def new_config(
     name: str | None,
     signer: str,
     passphrase: str | None,
+    store: str | None = None,
 ) -> Config:
     """The config of a registry that is being made in *home*, checked like a read one."""
     if passphrase is not None and passphrase.startswith("file:") and passphrase[5:6] != "/":
@@ -110,7 +124,7 @@ def new_config(
         registry_id=registry_id,
         base_url=schema.base_url(base_url.rstrip("/"), "--base-url"),
         name=_display_name(name or registry_id),
-        store_path=home / "registry.db",
+        store=home / "registry.db" if store is None else server_url(store),
         signer=signer,
         passphrase=passphrase,
         id_pattern=f"{label or 'registry'}-v{{n}}-{{yyyy}}-{{mm}}",
@@ -251,7 +265,7 @@ class _Reader:
             registry_id=registry_id,
             base_url=self.take("registry", "base_url", None, lambda v: schema.base_url(v)),
             name=self.take("registry", "name", registry_id, _display_name),
-            store_path=self.take("store", "url", home / "registry.db", lambda v: _store(v, home)),
+            store=self.take("store", "url", home / "registry.db", lambda v: _store(v, home)),
             signer=self.take("signer", "default", SIGNER, lambda v: schema.text(v, "")),
             passphrase=self.optional("signer", "passphrase"),
             id_pattern=self.take("keys", "id_pattern", ID_PATTERN, _pattern),
@@ -296,10 +310,31 @@ def duration(value: object) -> int:
     return int(found[1]) * _UNITS[found[2]]
 
 
-def _store(value: object, home: Path) -> Path:
-    if not isinstance(value, str) or _STORE.fullmatch(value) is None:
-        raise MalformedError(f"{shown(value)} is not sqlite:PATH", code="config.store")
-    return home / value.removeprefix("sqlite:")
+def server_url(url: str) -> str:
+    """The URL of a PostgreSQL database, without a password in it; UsageError ``usage.store``."""
+    if _SECRET_URL.search(url):
+        raise UsageError(
+            "--store holds no password",
+            code="usage.store",
+            hint="put it into ~/.pgpass or a service file; if it was a real one, change it",
+        )
+    if _POSTGRES.fullmatch(url) is None:
+        raise UsageError(
+            f"{shown(url)} is not postgresql://…",
+            code="usage.store",
+            hint="like postgresql:///pith?service=pith; without --store the store is a file",
+        )
+    return url
+
+
+def _store(value: object, home: Path) -> Path | str:
+    if isinstance(value, str) and _STORE.fullmatch(value):
+        return home / value.removeprefix("sqlite:")
+    if isinstance(value, str) and _POSTGRES.fullmatch(value):
+        return value
+    raise MalformedError(
+        f"{shown(value)} is not sqlite:PATH or postgresql://…", code="config.store"
+    )
 
 
 def _pattern(value: object) -> str:

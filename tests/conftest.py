@@ -1,5 +1,6 @@
 """What all tests share: the list of missing parts at the end of a run."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,19 @@ from tests import parts
 def _vectors_dir() -> Path:
     """The folder of shared vectors, or a skip where there is none."""
     return parts.vectors_dir()
+
+
+@pytest.fixture(name="store_url", params=["sqlite", "postgres"])
+def _store_url(request: pytest.FixtureRequest) -> Iterator[str | None]:
+    """Each engine in turn: None for a file in the home, or the URL of a new database."""
+    if request.param == "sqlite":
+        yield None
+        return
+    parts.needs("postgres")
+    from tests.postgres import server
+
+    with server().database() as name:
+        yield server().url(name)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

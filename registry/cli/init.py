@@ -76,6 +76,15 @@ def init(
         str | None,
         typer.Option("--key-id", help="The first key's id (else REGISTRY-v1-YEAR-MONTH)."),
     ] = None,
+    store: Annotated[
+        str | None,
+        typer.Option(
+            "--store",
+            metavar="URL",
+            help="A PostgreSQL database to keep everything in, like "
+            "postgresql:///pith?service=pith (else a file in the home). No password in it.",
+        ),
+    ] = None,
     restore: Annotated[
         str | None,
         typer.Option(
@@ -126,6 +135,7 @@ def init(
         name=name,
         signer=signer,
         passphrase=passphrase,
+        store=store,
     )
     if chain is not None:
         _restored(app_, config, chain, lists, as_json=as_json)

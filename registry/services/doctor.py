@@ -64,7 +64,8 @@ def _looked_at(name: str, look: Callable[[], Finding]) -> Iterator[Finding]:
 
 
 def _modes(desk: Desk, home: Path) -> Iterator[Finding]:
-    for path in (home, desk.config.store_path):
+    stored = [desk.config.store] if isinstance(desk.config.store, Path) else []
+    for path in (home, *stored):
         try:
             mode = path.stat().st_mode & 0o777
         except OSError as error:

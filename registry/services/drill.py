@@ -60,7 +60,7 @@ class Drill:
             real.config,
             registry_id=self.registry,
             base_url="https://drill.invalid",
-            store_path=self._home / "registry.db",
+            store=self._home / "registry.db",
             signer=self._keys.uri,
         )
 

@@ -60,7 +60,7 @@ def initialise(
     ``key.exists``, StoreError ``home.write``.
     """
     with new_home(home, config) as staging:
-        if config.store_path.exists():
+        if is_begun(config):
             made = _interrupted(home, config, key_store)
             os.replace(staging / FILE_NAME, home / FILE_NAME)
             return made
@@ -72,7 +72,7 @@ def initialise(
                 second_store, next_key_id(config, (key_id,), at), successor_seed, at
             ) as successor,
         ):
-            keyset = _begin(staging / STORE_NAME, config, key_store, key, successor)
+            keyset = _begin(staging, config, key_store, key, successor)
             put_in_place(staging, home, config)
         return Made(key, successor, keyset)
 
@@ -101,11 +101,14 @@ def new_home(home: Path, config: Config) -> Iterator[Path]:
 
 def put_in_place(staging: Path, home: Path, config: Config) -> None:
     """Move the store of a new home where it belongs, and then its config, or neither."""
+    if not isinstance(config.store, Path):
+        os.replace(staging / FILE_NAME, home / FILE_NAME)
+        return
     try:
-        os.replace(staging / STORE_NAME, config.store_path)
+        os.replace(staging / STORE_NAME, config.store)
         os.replace(staging / FILE_NAME, home / FILE_NAME)
     except BaseException:
-        config.store_path.unlink(missing_ok=True)
+        config.store.unlink(missing_ok=True)
         raise
 
 
@@ -145,7 +148,7 @@ def _alone(home: Path) -> Iterator[None]:
 
 
 def _begin(
-    path: Path, config: Config, key_store: KeyStore, row: KeyRow, successor: KeyRow
+    staging: Path, config: Config, key_store: KeyStore, row: KeyRow, successor: KeyRow
 ) -> KeySet:
     signer = key_store.open(row.key_id, row.public_key)
     key = key_object(config, row.key_id, row.public_key, row.created_at)
@@ -157,15 +160,35 @@ def _begin(
         days=MAX_LIFE_DAYS,
     )
     keyset = sign_keyset([signer], body)
-    with Store(path, create=True) as store:
+    with new_store(staging, config) as store:
         store.begin(config.registry_id, (row, successor), keyset)
-    path.chmod(0o600)
     return keyset
+
+
+def is_begun(config: Config) -> bool:
+    """Whether there is a store, of whatever registry, where this config says."""
+    if isinstance(config.store, Path):
+        return config.store.exists()
+    with Store(config.store, create=True) as store:
+        return store.is_begun
+
+
+@contextmanager
+def new_store(staging: Path, config: Config) -> Iterator[Store]:
+    """A store that belongs to no registry yet: a file aside, or the tables where they stay."""
+    if isinstance(config.store, Path):
+        path = staging / STORE_NAME
+        with Store(path, create=True) as store:
+            yield store
+        path.chmod(0o600)
+    else:
+        with Store(config.store, create=True) as store:
+            yield store
 
 
 def _interrupted(home: Path, config: Config, key_store: KeyStore) -> Made:
     """The keys and key set of a store whose init ended before its config was written."""
-    with Store(config.store_path) as store:
+    with Store(config.store) as store:
         rows, keyset = store.list_keys(), store.find_keyset()
         other = store.registry != config.registry_id or not rows or rows[0].uri != key_store.uri
         if other or keyset is None:
@@ -193,7 +216,9 @@ def _write(path: Path, text: str) -> None:
 
 
 def _document(config: Config, home: Path) -> dict[str, dict[str, object]]:
-    path = config.store_path
+    store = config.store
+    if isinstance(store, Path):
+        store = f"sqlite:{store.relative_to(home) if store.is_relative_to(home) else store}"
     signer: dict[str, object] = {"default": config.signer}
     if config.passphrase is not None:
         signer["passphrase"] = config.passphrase
@@ -203,7 +228,7 @@ def _document(config: Config, home: Path) -> dict[str, dict[str, object]]:
             "base_url": config.base_url,
             "name": config.name,
         },
-        "store": {"url": f"sqlite:{path.relative_to(home) if path.is_relative_to(home) else path}"},
+        "store": {"url": store},
         "signer": signer,
         "keys": {"id_pattern": config.id_pattern},
     }

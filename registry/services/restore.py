@@ -12,7 +12,13 @@ from registry.protocol.signers import Signers
 from registry.protocol.signers_chain import SignersChain, verify_chain
 from registry.protocol.trust import KeySetPin, registry_bindings
 from registry.services.importing import MADE_ANEW
-from registry.services.initialise import STORE_NAME, home_exists, new_home, put_in_place
+from registry.services.initialise import (
+    home_exists,
+    is_begun,
+    new_home,
+    new_store,
+    put_in_place,
+)
 from registry.store.rows import ActRow
 from registry.store.store import Store
 
@@ -31,24 +37,22 @@ def restore_home(
     keysets = [link.keyset for link in chain]
     newest = keysets[-1]
     with new_home(home, config) as staging:
-        if config.store_path.exists():
+        if is_begun(config):
             _check_interrupted(home, config, newest)
             os.replace(staging / FILE_NAME, home / FILE_NAME)
             return newest
         reason = f"made anew from key sets {keysets[0].body.version} to {newest.body.version}"
         signing = newest.body.active("registry") or newest.body.entries
         act = ActRow(MADE_ANEW, signing[0].key_id, reason, at)
-        path = staging / STORE_NAME
-        with Store(path, create=True) as store:
+        with new_store(staging, config) as store:
             store.begin_again(config.registry_id, keysets, lists, act)
-        path.chmod(0o600)
         put_in_place(staging, home, config)
     return newest
 
 
 def _check_interrupted(home: Path, config: Config, newest: KeySet) -> None:
     """A store without a config is that of the same call, interrupted, or stays alone."""
-    with Store(config.store_path) as store:
+    with Store(config.store) as store:
         found = store.find_keyset()
         anew = any(act.act == MADE_ANEW for act in store.acts())
         if (

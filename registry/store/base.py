@@ -16,11 +16,27 @@ D = TypeVar("D", bound="Database")
 PAGE: Final = 500
 
 
+def open_engine(place: Path | str, *, create: bool = False, read_only: bool = False) -> Engine:
+    """The database at a path or, of a server, at a URL; with *create* its tables are made where
+    there are none, with *read_only* nothing is written."""
+    if isinstance(place, Path):
+        return Sqlite(place, create=create, read_only=read_only)
+    try:
+        from registry.store.postgres import Postgres
+    except ImportError:
+        raise StoreError(
+            "a store in PostgreSQL needs the package psycopg",
+            code="store.extra",
+            hint="pip install 'pith-registry[postgres]'",
+        ) from None
+    return Postgres(place, create=create, read_only=read_only)
+
+
 class Database:
     """One connection; every room of the store works through it."""
 
-    def __init__(self, path: Path, *, create: bool = False, read_only: bool = False) -> None:
-        self._engine: Engine = Sqlite(path, create=create, read_only=read_only)
+    def __init__(self, place: Path | str, *, create: bool = False, read_only: bool = False) -> None:
+        self._engine = open_engine(place, create=create, read_only=read_only)
 
     def __enter__(self) -> Self:
         return self

@@ -8,10 +8,15 @@ from registry.services.desk import Desk
 from tests.services.registry import World
 
 
+@pytest.fixture(name="engine_url")
+def _engine_url() -> None:
+    """Where the world's store is: a file. A module that tries each engine gives `store_url`."""
+
+
 @pytest.fixture(name="world")
-def _world(tmp_path: Path) -> World:
+def _world(tmp_path: Path, engine_url: str | None) -> World:
     """A registry that has minted nothing."""
-    return World(tmp_path / "home").begin()
+    return World(tmp_path / "home", store=engine_url).begin()
 
 
 @pytest.fixture(name="desk")

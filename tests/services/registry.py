@@ -64,6 +64,7 @@ class World:
     clock: Clock = field(default_factory=Clock)
     name: str = REGISTRY
     places: dict[str, KeyStore] = field(default_factory=dict)
+    store: str | None = None
 
     @property
     def config(self) -> Config:
@@ -75,6 +76,7 @@ class World:
             name=None,
             signer="memory:",
             passphrase=None,
+            store=self.store,
         )
 
     def begin(self, keys: KeyStore | None = None, *, seed: bytes = SEED) -> "World":
@@ -89,9 +91,9 @@ class World:
         )
         return self
 
-    def desk(self, store: Callable[[Path], Store] = Store) -> Desk:
+    def desk(self, store: Callable[[Path | str], Store] = Store) -> Desk:
         """The registry, open."""
-        return Desk(self.config, store(self.config.store_path), self.key_store, self.clock)
+        return Desk(self.config, store(self.config.store), self.key_store, self.clock)
 
     def key_store(self, uri: str) -> KeyStore:
         """The key store at a URI: `keys`, or a place that was made; a place that is gone
