@@ -20,6 +20,12 @@ Home: TypeAlias = Annotated[
     ),
 ]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+AsJob: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--job", help="Sign nothing yet: put it into the store as a job, for many processes."
+    ),
+]
 Number: TypeAlias = Annotated[
     str,
     typer.Argument(

@@ -8,7 +8,7 @@ import typer
 
 from registry.cli import _output
 from registry.cli._boundary import note
-from registry.cli._options import AsJson, Home, PastRotation, open_desk
+from registry.cli._options import AsJob, AsJson, Home, PastRotation, open_desk
 from registry.cli.main import example, group
 from registry.errors import PithError, UsageError
 
@@ -76,6 +76,7 @@ def arxiv(
     mint: Annotated[
         bool, typer.Option("--mint", help="Mint the records, and sign their graph snapshots.")
     ] = False,
+    job: AsJob = False,
     as_json: AsJson = False,
     past_rotation: PastRotation = None,
     home: Home = None,
@@ -84,20 +85,23 @@ def arxiv(
 
     Prints the records, one a line, or with --mint their numbers (with --json what `pith
     mint --json` prints, and the snapshot's id). A refused row does not stop the rest; the
-    exit code is of the first one's class. Without --mint it needs no home and no key.
+    exit code is of the first one's class. With --job it signs nothing and prints the number
+    of a job that mints them: `pith job work`. Without both it needs no home and no key.
     """
     from registry.cli._rows import Rows, output
     from registry.cli._rows_to_mint import RowsToMint
 
-    if mint and graphs is not None:
+    if (mint or job) and graphs is not None:
         raise UsageError("--mint signs the graphs: leave out --graphs", code="usage.together")
+    if mint and job:
+        raise UsageError("--job mints later: leave out --mint", code="usage.together")
     if graphs is not None and graphs == rejects:
         raise UsageError("--graphs and --rejects are one file", code="usage.together")
     read = [*files, licenses_from] if licenses_from is not None else files
     with ExitStack() as stack:
         beside = stack.enter_context(output(graphs, read)) if graphs is not None else None
         rows = stack.enter_context(
-            (RowsToMint if mint else Rows)(
+            (RowsToMint if mint or job else Rows)(
                 files,
                 named=format,
                 license=license,
@@ -109,11 +113,21 @@ def arxiv(
             )
         )
         if isinstance(rows, RowsToMint):
+            if job:
+                return _filled(context, rows, as_json, home)
             return _minted(context, rows, as_json, past_rotation, home)
         for page in rows.pages(PAGE):
             _output.raw(b"".join(each.record + b"\n" for _, each in page))
             if beside is not None:
                 beside.write(b"".join(each.paper + b"\n" for _, each in page))
+    return rows.exit
+
+
+def _filled(context: typer.Context, rows: "RowsToMint", as_json: bool, home: Path | None) -> int:
+    from registry.cli.mint import filled
+
+    desk = open_desk(context, home)
+    filled(desk, rows.to_mint(desk.config.mint_batch), rows.taken, as_json=as_json)
     return rows.exit
 
 

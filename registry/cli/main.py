@@ -35,6 +35,7 @@ COMMANDS: Final = (
     "shares",
     "reissue",
     "ingest",
+    "job",
     "store",
 )
 

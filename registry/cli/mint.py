@@ -1,13 +1,14 @@
 """pith mint."""
 
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from registry.cli import _output
 from registry.cli._batch import AsStrict
 from registry.cli._boundary import complain, exit_code, note
-from registry.cli._options import AsJson, Home, PastRotation, open_desk
+from registry.cli._options import AsJob, AsJson, Home, PastRotation, open_desk
 from registry.cli._progress import Progress
 from registry.cli.main import example, group
 from registry.cli.number import described
@@ -17,7 +18,7 @@ from registry.protocol.instant import Instant
 
 if TYPE_CHECKING:
     from registry.services.desk import Desk
-    from registry.services.minting import Passed
+    from registry.services.minting import Passed, Work
     from registry.signing.signer import Signer
 
 app = group("Mint records.")
@@ -56,6 +57,31 @@ def told(passed: "Passed", desk: "Desk") -> JsonObject:
     return described(passed.record) | {"receipt": receipt, "new": passed.new}
 
 
+def filled(
+    desk: "Desk",
+    work: "Iterable[tuple[Work[Any], Sequence[Any]]]",
+    taken: "Callable[[list[Passed | PithError]], Iterator[Passed]]",
+    *,
+    as_json: bool,
+) -> None:
+    """Make a mint job of pages and print its number; *taken* tells what was refused of one."""
+    from registry.services.job_fill import Filling
+    from registry.services.jobs import described
+
+    filling = Filling(desk, at=desk.clock())
+    for page in filling.fill(work):
+        warn_future(list(taken(page)), desk.clock())
+    if filling.job is None:
+        note("no record was accepted: there is no job")
+        return
+    found = described(desk, filling.job)
+    note(f"{found.records:,} records; nothing is signed yet: `pith job work` does")
+    if as_json:
+        _output.json_line(found.to_json())
+    else:
+        _output.lines([str(found.job.job)])
+
+
 @app.command(epilog=example("pith mint records.jsonl --json > receipts.jsonl"))
 def mint(
     context: typer.Context,
@@ -65,6 +91,7 @@ def mint(
     ],
     as_json: AsJson = False,
     strict: AsStrict = False,
+    job: AsJob = False,
     past_rotation: PastRotation = None,
     home: Home = None,
 ) -> int:
@@ -72,19 +99,29 @@ def mint(
 
     Prints the numbers, or with --json a line each with number, aliases, receipt and
     whether it is new. A record minted before keeps its number and receipt. A refused
-    line is reported with its number and does not stop the rest unless --strict.
+    line is reported with its number and does not stop the rest unless --strict. With --job
+    nothing is signed yet: it prints the number of a job for `pith job work`.
     """
     from registry.cli._batch_to_mint import BatchToMint
     from registry.services.minting import mint_rows
 
     desk = open_desk(context, home)
     batch = BatchToMint(files, strict)
+    work = batch.to_mint(desk.config.mint_batch)
+    if job:
+        with Progress("read") as progress:
+
+            def taken(page: "list[Passed | PithError]") -> "Iterator[Passed]":
+                progress.add(len(page), batch.share)
+                return batch.taken(page)
+
+            filled(desk, work, taken, as_json=as_json)
+        return batch.exit
     now = desk.clock()
     signer = desk.signer(now, past_rotation)
     batch.exit = finished_before(desk, signer, now)
     new = old = 0
     with Progress("minted") as progress:
-        work = batch.to_mint(desk.config.mint_batch)
         for page in mint_rows(desk, signer, work, clock=desk.clock):
             passed = list(batch.taken(page))
             warn_future(passed, desk.clock())

@@ -20,7 +20,7 @@ from registry.protocol.record import Record
 if TYPE_CHECKING:
     from registry.services.desk import Desk
     from registry.services.reissue_run import Progressed
-    from registry.store.jobs import Job
+    from registry.store.shards import Job
 
 app = group("Issue receipts again with the key that signs now: a job, planned and switched.")
 Limit: TypeAlias = Annotated[

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterator
 
-from registry.errors import PithError
+from registry.errors import PithError, StoreError
 from registry.protocol.canonical import JsonObject, canonical
 from registry.protocol.evidence import Checkpoint, Refused, sha256_of
 from registry.protocol.payloads import check_anchor
@@ -13,13 +13,17 @@ from registry.protocol.transcript_rules import verify_transcript
 from registry.services.anchor import authorities_of
 from registry.services.desk import Desk
 from registry.services.findings import COLUMN, Finding, differing
+from registry.services.job_fill import unpacked
 from registry.services.timestamps import gather
 from registry.store import tables
 from registry.store.packing import unpack
 from registry.store.store import Store
 
+MAKE = "only the list of what is to do is lost: make the job again, nothing is signed twice"
 AGAIN = "`pith event add anchor --daily` dates what is not dated; restore for the old proof"
-_STATES = ("making", "planned", "running", "switched", "abandoned")
+_STATES = ("making", "planned", "running", "switched", "done", "abandoned")
+_TOTALS = {"reissue": "receipts", "mint": "records"}
+"""What the plan of a job calls the records of all its shards."""
 
 
 def check_transcripts(desk: Desk) -> Iterator[Finding]:
@@ -131,16 +135,50 @@ def _sealed(name: str, body: bytes) -> bytes:
         return b""
 
 
+def _check_total(desk: Desk, job: int, kind: str, plan: bytes) -> Iterator[Finding]:
+    """The shards of a job are over all its records: what is in none would never be done."""
+    if kind not in _TOTALS:
+        yield Finding("jobs.kind", f"job {job}", f"{kind} is no kind", COLUMN)
+        return
+    try:
+        wanted = read_json(plan).value.get(_TOTALS[kind])
+    except PithError:
+        return  # its digest is wrong, too
+    ((held,),) = desk.store.stream(tables.SHARD_RECORDS, {"job": job})
+    if held != wanted:
+        yield Finding("jobs.shards", f"job {job}", f"shards of {held} records, not {wanted}", MAKE)
+
+
+def _check_shards(desk: Desk) -> Iterator[Finding]:
+    for job, shard, state, first, _, records, _, _, body in desk.store.stream(
+        tables.BY_NAME["shards"].rows
+    ):
+        where = f"shard {shard} of job {job}"
+        if state not in ("open", "done"):
+            yield Finding("shards.state", where, f"{state} is no state", COLUMN)
+        if body or (state == "open" and not first):
+            try:
+                held = len(unpacked(body))
+            except StoreError as error:
+                yield Finding("shards.body", where, error.message, MAKE)
+                continue
+            yield from differing("shards", where, {"records": records}, {"records": held})
+    for job, shard in desk.store.stream(tables.STRAY_SHARDS):
+        yield Finding("shards.job", f"shard {shard} of job {job}", "the job is not there")
+
+
 def check_jobs(desk: Desk) -> Iterator[Finding]:
     """Plans are what was accepted; what they tell of is there."""
     store = desk.store
-    for job, state, digest, plan, *_ in store.stream(tables.BY_NAME["jobs"].rows):
+    for job, state, digest, plan, kind, *_ in store.stream(tables.BY_NAME["jobs"].rows):
         where = f"job {job}"
         if state not in _STATES:
             yield Finding("jobs.state", where, f"{state} is no state", COLUMN)
         if state != "making":
             derived = {"digest": hashlib.sha256(plan).digest()}
             yield from differing("jobs", where, {"digest": digest}, derived)
+            yield from _check_total(desk, job, kind, plan)
+    yield from _check_shards(desk)
     for job, subject in store.stream(tables.STRAY_ITEMS):
         where = f"record {subject} of job {job}"
         yield Finding("job_items.subject", where, "the record or the job is not there")

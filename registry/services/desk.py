@@ -114,6 +114,26 @@ class Desk:
             )
         return self.key_store(row.uri).open(active.key_id, active.key)
 
+    def check_signer(self, signer: Signer, at: Instant, *, since: Instant) -> None:
+        """Check again what `signer` checked when it opened *signer* at the time *since*:
+        another process may have stopped the key, changed the key set, or signed later.
+
+        Raises what `signer` raises, and ConflictError ``keyset.moved``. What is to be signed
+        past ``rotates_at`` without a reason is refused, though it began before.
+        """
+        self.check_reconciled()
+        active = self.active_key()
+        if (active.key_id, active.key) != (signer.key_id, signer.public_key):
+            raise ConflictError(
+                f"{signer.key_id} is not the key that signs any more",
+                code="keyset.moved",
+                hint="run it again: the key that signs now goes on where this ended",
+            )
+        self.check_stopped(active.key_id)
+        self.check_clock(at)
+        if active.rotates_at is None or since <= active.rotates_at:
+            self._check_rotation(active, at, None)
+
     def check_reconciled(self) -> None:
         """Raise StoreError ``store.unreconciled`` while what this store came from, a backup,
         was not compared with what was published since: it would be signed a second time."""

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final, Self
 
 from registry.errors import ConflictError, KeyUnavailableError, NotFoundError, UsageError, shown
@@ -22,10 +23,14 @@ from registry.services.desk import Desk
 from registry.services.vouch import Judge, needs_evidence, own_judge
 from registry.services.workers import cores, pooled
 from registry.store.base import PAGE
-from registry.store.jobs import NOT_DERIVED, Held, Item, Job
+from registry.store.jobs import NOT_DERIVED, Held, Item
+from registry.store.shards import Job, NewShard
 
 PLAN_TYPE: Final = "pith_reissue_plan"
 DAMAGED: Final = "its stored events do not verify"
+SHARD: Final = 20_000
+"""Records that one process signs at a time: some seconds of all cores, so that little is
+done again where it dies."""
 WORST: Final = ("invalid", "unproven", "proven", "valid")
 
 
@@ -98,7 +103,7 @@ def plan_reissue(
     with desk.store.job_lock():
         old, new = _keys(desk, old_key)
         before = _replaced(desk, new)
-        job = desk.store.add_job()
+        job = desk.store.add_job(at=at)
         for page in _assessed(desk, old, numbers, at):
             desk.store.add_items(job, page)
         taken: list[tuple[str, bytes]] = []
@@ -113,11 +118,13 @@ def plan_reissue(
         if before is not None and before.plan == body:
             desk.store.drop_job(job)
             return before
+        desk.store.add_shards(job, _shards(desk, job))
         desk.store.freeze_job(
             job,
             body,
             hashlib.sha256(body).digest(),
             abandoned=None if before is None else before.job,
+            at=at,
         )
         found = desk.store.newest_job()
         if found is None:
@@ -270,6 +277,15 @@ def _verdict(event: Event, copy: Examined, judge: Judge, bindings: Bindings) -> 
     if copy.receipt is not None:
         parts.append(receipt_part(event, copy.receipt, bindings))
     return min((judge(part).verdict for part in parts), key=WORST.index)
+
+
+def _shards(desk: Desk, job: int) -> list[NewShard]:
+    """The parts in which a job is signed: they are no part of what a person accepts."""
+    shards: list[NewShard] = []
+    wanted = (item.number.suffix for item in desk.store.items(job) if not item.left_out)
+    while part := list(islice(wanted, SHARD)):
+        shards.append(NewShard(len(shards), len(part), part[0], part[-1]))
+    return shards
 
 
 def _frozen(desk: Desk, job: int, old: KeyObject, new: KeyObject, reason: str) -> Plan:

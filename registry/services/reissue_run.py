@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -13,13 +14,15 @@ from registry.protocol.instant import Instant
 from registry.protocol.record import Record
 from registry.services.desk import Desk
 from registry.services.find import merged
+from registry.services.job_shards import Allowance, taken
 from registry.services.mint import BUILDER_VERSION
 from registry.services.reissue_plan import Frozen
 from registry.services.workers import cores, pooled
 from registry.signing.bulk import Issue, Issued, sign_records
 from registry.signing.signer import Signer
-from registry.store.jobs import CHANGED, Job, Staged, Unsigned
+from registry.store.jobs import CHANGED, Claim, Staged, Unsigned
 from registry.store.rows import MAX_CLAIM_AGE
+from registry.store.shards import FIRST, LAST, Job
 
 BATCH: Final = 2_000
 _Sent: TypeAlias = tuple[bytes, bytes, int | None, bytes, int]
@@ -65,9 +68,13 @@ def open_job(desk: Desk, digest: bytes | None = None) -> Job:
 
 
 def accepted_job(desk: Desk) -> Job:
-    """The newest job, whose digest a person gave; ConflictError ``job.ended`` or
-    ``reissue.digest`` otherwise."""
-    job = open_job(desk)
+    """The newest job, whose digest a person gave; raises what `accepted` does."""
+    return accepted(open_job(desk))
+
+
+def accepted(job: Job) -> Job:
+    """A job whose digest a person gave; ConflictError ``job.ended`` or ``reissue.digest``
+    otherwise."""
     if job.state == "planned":
         raise ConflictError(
             "nobody has accepted the plan yet",
@@ -101,32 +108,52 @@ def run(
     *,
     clock: Callable[[], Instant],
     limit: int | None = None,
+    allowance: Allowance | None = None,
 ) -> Iterator[list[str]]:
-    """Sign what a job has not staged yet, a batch at a time; gives the suffixes of each.
+    """Sign what a job has not staged yet, shard by shard and a batch at a time; gives the
+    suffixes of each batch. Other processes may do the same at the same time.
 
     Times and places of a batch are durable before it is signed, its events and the
     journal's lines before it is given. A run that was killed is finished by the next
-    with the same bytes. Raises ConflictError ``job.busy``, ``job.ended``, ``reissue.key``.
+    with the same bytes. At most *limit* records, and the shards that *allowance* allows.
+    Raises ConflictError ``job.ended``, ``reissue.key``, and what `Desk.check_signer` raises.
     """
-    with desk.store.job_lock():
-        job = open_job(desk, job.digest)
-        check_open(desk, job)
-        if signer.key_id != Frozen.of(job).new_key[0]:
-            raise other_key(job)
-        desk.store.clear_staged()
-        done = desk.store.count_staged(job.job)
-        desk.store.begin_run(job.job, done=done, at=clock())
-        yield from signed(desk, signer, job, clock, limit)
+    began = clock()
+    job = open_job(desk, job.digest)
+    check_open(desk, job)
+    if signer.key_id != Frozen.of(job).new_key[0]:
+        raise other_key(job)
+    desk.store.widen()
+    desk.store.clear_staged()
+    desk.store.begin_run(job.job, done=desk.store.count_staged(job.job), at=began)
+    left = limit
+    with closing(taken(desk, job, allowance or Allowance())) as shards:
+        for shard in shards:
+            within = shard.first, shard.last
+            desk.check_signer(signer, clock(), since=began)
+            for batch in signed(desk, signer, job, clock, limit=left, within=within):
+                left = None if left is None else left - len(batch)
+                yield batch
+            if not desk.store.any_unsigned(job.job, *within):
+                shard.done(made=shard.records, at=clock())
+            if left == 0:
+                return
 
 
 def signed(
-    desk: Desk, signer: Signer, job: Job, clock: Callable[[], Instant], limit: int | None = None
+    desk: Desk,
+    signer: Signer,
+    job: Job,
+    clock: Callable[[], Instant],
+    *,
+    limit: int | None = None,
+    within: tuple[str, str] = (FIRST, LAST),
 ) -> Iterator[list[str]]:
-    """Claim, sign and stage what is not staged yet; the job's lock is held."""
+    """Claim, sign and stage what is not staged yet of the records between two suffixes."""
     waiting: deque[list[Unsigned]] = deque()
 
     def under_way() -> Iterator[list[_Sent]]:
-        for batch in _claimed(desk, job, clock, limit):
+        for batch in _claimed(desk, job, clock, limit, within):
             waiting.append(batch)
             yield [(item.record, item.old, item.first, item.prev, item.at) for item in batch]
 
@@ -145,7 +172,7 @@ def signed(
             Staged(item.subject, each.record_digest, each.event_id, each.event, item.at)
             for item, each in zip(batch, issued, strict=True)
         ]
-        desk.store.stage(job.job, signer.key_id, staged, at=clock())
+        desk.store.stage(job, signer.key_id, staged, at=clock())
         yield [item.subject for item in batch]
 
 
@@ -155,31 +182,51 @@ def _chained(first: list[_Batch], rest: Iterator[_Batch]) -> Iterator[_Batch]:
 
 
 def _claimed(
-    desk: Desk, job: Job, clock: Callable[[], Instant], limit: int | None
+    desk: Desk,
+    job: Job,
+    clock: Callable[[], Instant],
+    limit: int | None,
+    within: tuple[str, str],
 ) -> Iterator[list[Unsigned]]:
     """Batches of records whose place and time are claimed, in the order of suffixes."""
     after, left = "", limit
     latest: Instant | None = None
     while left is None or left > 0:
         count = BATCH if left is None else min(BATCH, left)
-        page = desk.store.unsigned(job.job, desk.registry, after=after, count=count)
+        page = desk.store.unsigned(job.job, desk.registry, within, after=after, count=count)
         if not page:
             return
         after = page[-1].subject
         batch = [item for item in page if item.prev == item.head or _still_planned(desk, job, item)]
         at = clock()
-        fresh = [item for item in batch if not _stands(item, at)]
         if latest is None or at < latest:
             desk.check_clock(at)
         latest = at
-        desk.store.claim_items(job.job, [(item.subject, item.head) for item in fresh], at=at)
+        batch = _claim(desk, job, batch, at)
         if left is not None:
             left -= len(batch)
         if batch:
-            yield [
-                item if _stands(item, at) else item._replace(prev=item.head, at=at.micros)
-                for item in batch
-            ]
+            yield batch
+
+
+def _claim(desk: Desk, job: Job, batch: list[Unsigned], at: Instant) -> list[Unsigned]:
+    """Those of a batch whose place and time are claimed, with these. What another process
+    claims at this moment is its to sign. No receipt is issued again before its first time,
+    which may be of a machine whose clock is ahead."""
+    fresh = [
+        Claim(item.subject, item.head, max(at.micros, item.first or 0), item.prev, item.at)
+        for item in batch
+        if not _stands(item, at)
+    ]
+    if not fresh:
+        return batch
+    mine = desk.store.claim_items(job.job, fresh)
+    times = {claim.subject: claim.at for claim in fresh}
+    return [
+        item._replace(prev=item.head, at=times[item.subject]) if item.subject in times else item
+        for item in batch
+        if item.subject not in times or item.subject in mine
+    ]
 
 
 def _stands(item: Unsigned, at: Instant) -> bool:

@@ -12,8 +12,9 @@ from registry.services.mint import settle
 from registry.services.reissue_plan import Frozen
 from registry.services.reissue_run import check_open, open_job, progress, signed
 from registry.signing.signer import Signer
-from registry.store.jobs import Job, unsigned_left
+from registry.store.jobs import unsigned_left
 from registry.store.rows import SignatureRow
+from registry.store.shards import Job
 
 
 def sample(desk: Desk, signer: Signer, job: Job, subjects: Iterable[str], *, at: Instant) -> int:
@@ -72,11 +73,13 @@ def switch(desk: Desk, signer: Signer, job: Job, *, clock: Callable[[], Instant]
         check_open(desk, job)
         if desk.store.any_unsigned(job.job):
             raise unsigned_left()
+        desk.store.begin_turn(job.job)
+        job = open_job(desk, job.digest)
         while True:
             for intent in desk.store.claims_within(job.job):
                 settle(desk, signer, intent, at=clock())
             remade += desk.store.discard_moved(job.job, desk.registry)
             for _ in signed(desk, signer, job, clock):
                 pass
-            if desk.store.switch(job.job, desk.registry, desk.keyset().body):
+            if desk.store.switch(job.job, desk.registry, desk.keyset().body, at=clock()):
                 return remade

@@ -3,11 +3,24 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
 T = TypeVar("T")
 Row: TypeAlias = tuple[Any, ...]
 Values: TypeAlias = Mapping[str, Any]
+FEW: Final = 1_000
+
+
+class Holding(Protocol):
+    """A row that this process holds."""
+
+    @property
+    def key(self) -> int:
+        """The number that names it."""
+
+    def write(self, statement: str, values: Values) -> bool:
+        """Change the row, which may be held no more afterwards; False, and nothing is changed,
+        where it was lost meanwhile."""
 
 
 class Engine(Protocol):
@@ -47,6 +60,14 @@ class Engine(Protocol):
 
     def hold(self, name: str) -> AbstractContextManager[bool]:
         """Be the only process that holds *name*, or say False; a killed one holds nothing."""
+
+    def take(self, name: str, query: str, values: Values) -> AbstractContextManager[Holding | None]:
+        """Hold the first of the rows a query gives that no other process holds; a killed one
+        holds nothing. The query gives numbers, which together with *name* say what is held;
+        whether it still gives the one that is held is to be looked at again."""
+
+    def held(self, name: str, query: str, values: Values) -> int:
+        """How many of the first `FEW` rows a query gives are held by others."""
 
     def widen(self) -> None:
         """Make ready for many writes."""

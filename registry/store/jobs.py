@@ -1,9 +1,9 @@
-"""Jobs over many records: their frozen plans, what they have staged, and the switch."""
+"""Reissue jobs: their frozen plans, what they have staged, and the switch."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final, Literal, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple
 
 from registry.errors import ConflictError
 from registry.protocol.instant import Instant
@@ -11,28 +11,12 @@ from registry.protocol.keyset import KeySetBody
 from registry.protocol.number import PithNumber
 from registry.store import sql
 from registry.store.base import PAGE, written
-from registry.store.journal import Journal
 from registry.store.packing import pack, unpack
 from registry.store.rows import Intent, SignatureRow
+from registry.store.shards import FIRST, LAST, Job, Shards, as_job
 
-State: TypeAlias = Literal["planned", "running", "switched", "abandoned"]
 NOT_DERIVED: Final = "not derived again from its source"
 CHANGED: Final = "changed since the plan"
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """A job as it stands. ``plan`` is the canonical bytes that ``digest`` is of;
-    ``run_at`` and ``run_from`` are when the last run began and what was staged then,
-    ``last_at`` when it last staged anything."""
-
-    job: int
-    state: State
-    digest: bytes
-    plan: bytes
-    run_at: Instant
-    run_from: int
-    last_at: Instant
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,19 +75,33 @@ class _ChainMovedError(Exception):
     """A chain has moved, or is claimed: nothing is switched."""
 
 
-class Jobs(Journal):
-    """The jobs. Everything that changes one happens inside `job_lock`."""
+class Claim(NamedTuple):
+    """The place and time, in microseconds, that are claimed for a record of a job, with what
+    was planned or claimed before."""
+
+    subject: str
+    prev: bytes
+    at: int
+    old_prev: bytes
+    old_at: int
+
+
+class Jobs(Shards):
+    """The reissues. They are planned and switched inside `job_lock`; any number of processes
+    signs, each the shards it holds."""
 
     @contextmanager
     def job_lock(self) -> Iterator[None]:
-        """Be the one process that works at jobs; a killed one holds nothing.
+        """Be the one process that plans or switches; a killed one holds nothing.
 
-        Raises ConflictError ``job.busy`` when there is another.
+        Raises ConflictError ``job.busy`` when there is another, or one that holds a shard of
+        the newest job.
         """
         with self._engine.hold("jobs") as alone:
-            if not alone:
+            job = self.newest_job()
+            if not alone or (job is not None and self.is_held(job.job)):
                 raise ConflictError(
-                    "another process works at this registry's jobs",
+                    "another process works at this registry's reissue",
                     code="job.busy",
                     hint="`pith reissue status` shows how far it is",
                 )
@@ -113,20 +111,15 @@ class Jobs(Journal):
     # -- planning ----------------------------------------------------------------
 
     def newest_job(self) -> Job | None:
-        """The job that was planned last."""
-        row = self._first(sql.NEWEST_JOB, {})
-        if row is None:
-            return None
-        job, state, digest, plan, run_at, run_from, last_at = row
-        return Job(job, state, digest, plan, Instant(run_at), run_from, Instant(last_at))
+        """The reissue that was planned last."""
+        return as_job(self._first(sql.NEWEST_JOB, {}))
 
     @written
-    def add_job(self) -> int:
+    def add_job(self, *, at: Instant) -> int:
         """Begin to make a plan; plans that were never finished are cleared away."""
-        for (job,) in self._rows(sql.UNFINISHED_JOBS, {}):
-            self._rows(sql.DROP_ITEMS, {"job": job})
-            self._rows(sql.DROP_JOB, {"job": job})
-        return int(self._rows(sql.ADD_JOB, {"none": b""})[0][0])
+        for (job,) in self._rows(sql.UNFINISHED_JOBS, {"kind": "reissue"}):
+            self._drop(job)
+        return self._add_job("reissue", at)
 
     def issued(self, signer_id: str, key_id: str, count: int = PAGE) -> Iterator[list[Held]]:
         """Pages of the records whose receipt the journal has under a key of ours."""
@@ -210,24 +203,17 @@ class Jobs(Journal):
         ]
 
     @written
-    def freeze_job(self, job: int, plan: bytes, digest: bytes, *, abandoned: int | None) -> None:
+    def freeze_job(
+        self, job: int, plan: bytes, digest: bytes, *, abandoned: int | None, at: Instant
+    ) -> None:
         """Make a plan the one to run; the job *abandoned* ends, and what it staged is
         destroyed."""
         if abandoned is not None:
             self._rows(sql.DISCARD_ALL, {"job": abandoned})
             self._rows(sql.UNSTAGE_ALL, {"job": abandoned})
             for old in ("planned", "running"):
-                self._turn(abandoned, old, "abandoned")
-        self._rows(sql.FREEZE_JOB, {"job": job, "plan": plan, "digest": digest})
-
-    @written
-    def drop_job(self, job: int) -> None:
-        """Forget a plan that was being made."""
-        self._rows(sql.DROP_ITEMS, {"job": job})
-        self._rows(sql.DROP_JOB, {"job": job})
-
-    def _turn(self, job: int, old: str, new: State) -> bool:
-        return bool(self._rows(sql.TURN_JOB, {"job": job, "old": old, "new": new}))
+                self._end(abandoned, old, "abandoned", at)
+        self._freeze(job, "planned", plan, digest)
 
     # -- running -----------------------------------------------------------------
 
@@ -236,24 +222,24 @@ class Jobs(Journal):
         """Note that a job runs from *at* on, with so many staged before."""
         values = {"job": job, "done": done, "at": at.micros}
         if not self._rows(sql.BEGIN_RUN, values):
-            raise ConflictError("the job has ended meanwhile", code="job.ended")
+            raise ended()
 
-    def unsigned(self, job: int, signer_id: str, *, after: str, count: int) -> list[Unsigned]:
-        """The next records without a staged event, in the order of their suffixes."""
+    def unsigned(
+        self, job: int, signer_id: str, within: tuple[str, str], *, after: str, count: int
+    ) -> list[Unsigned]:
+        """The next records between two suffixes without a staged event, in their order."""
+        first, last = within
         values = {"job": job, "signer_id": signer_id, "after": after, "count": count}
+        values |= {"first": first, "last": last}
         rows = [Unsigned._make(row) for row in self._rows(sql.UNSIGNED, values)]
         return [row._replace(record=unpack(row.record)) for row in rows]
 
     @written
-    def claim_items(self, job: int, places: Sequence[tuple[str, bytes]], *, at: Instant) -> None:
-        """Durably fix place, as (suffix, previous event), and time of what will be signed."""
-        self._each(
-            sql.CLAIM_ITEM,
-            (
-                {"job": job, "subject": subject, "prev": prev, "at": at.micros}
-                for subject, prev in places
-            ),
-        )
+    def claim_items(self, job: int, claims: Sequence[Claim]) -> set[str]:
+        """Durably fix place and time of what will be signed; the suffixes of those that
+        nobody else claimed meanwhile."""
+        values = ({"job": job} | claim._asdict() for claim in claims)
+        return {suffix for (suffix,) in self._each(sql.CLAIM_ITEM, values)}
 
     @written
     def leave_out(self, job: int, subject: str, why: str) -> None:
@@ -261,23 +247,37 @@ class Jobs(Journal):
         self._rows(sql.LEAVE_OUT, {"job": job, "subject": subject, "left_out": why})
 
     @written
-    def stage(self, job: int, key_id: str, events: Sequence[Staged], *, at: Instant) -> None:
+    def stage(self, job: Job, key_id: str, events: Sequence[Staged], *, at: Instant) -> None:
         """Keep events signed by a key, with the journal's lines for them and their receipts,
-        in no chain yet. Raises what `_require_signing` does."""
+        in no chain yet.
+
+        Raises what `_require_signing` does, and ConflictError ``job.ended`` when the job has
+        ended or a switch has begun since *job* was read.
+        """
         self._require_signing([key_id])
         self._insert(
             sql.STAGE,
             (
-                {"job": job, "subject": e.subject, "event_id": e.event_id, "body": pack(e.body)}
+                {
+                    "job": job.job,
+                    "subject": e.subject,
+                    "event_id": e.event_id,
+                    "body": pack(e.body),
+                }
                 for e in events
             ),
         )
         self._insert(sql.ADD_SIGNATURE, _lines(key_id, events))
-        self._rows(sql.RUN_SO_FAR, {"job": job, "at": at.micros})
+        if not self._rows(sql.RUN_SO_FAR, {"job": job.job, "turn": job.turn, "at": at.micros}):
+            raise ConflictError(
+                "the job was ended or switched meanwhile: what was signed was not kept",
+                code="job.ended",
+            )
 
-    def any_unsigned(self, job: int) -> bool:
-        """Whether a job has records without a staged event."""
-        return self._first(sql.ANY_UNSIGNED, {"job": job}) is not None
+    def any_unsigned(self, job: int, first: str = FIRST, last: str = LAST) -> bool:
+        """Whether a job has records between two suffixes without a staged event."""
+        values = {"job": job, "first": first, "last": last}
+        return self._first(sql.ANY_UNSIGNED, values) is not None
 
     def count_staged(self, job: int) -> int:
         """How many events a job has staged."""
@@ -294,6 +294,12 @@ class Jobs(Journal):
         return str(self._rows(statement, {"job": job, "place": place})[0][0])
 
     # -- switching ---------------------------------------------------------------
+
+    @written
+    def begin_turn(self, job: int) -> None:
+        """From here on nothing is staged that was signed for the job as it was read before."""
+        if not self._rows(sql.BEGIN_TURN, {"job": job}):
+            raise ended()
 
     def claims_within(self, job: int) -> list[Intent]:
         """A page of the claims that interrupted commands left on records of a job."""
@@ -312,10 +318,10 @@ class Jobs(Journal):
     @written
     def _discard_staged(self, job: int, subjects: Sequence[str]) -> None:
         places = [{"job": job, "subject": subject} for subject in subjects]
-        for statement in (sql.DISCARD, sql.UNSTAGE, sql.UNCLAIM):
+        for statement in (sql.DISCARD, sql.UNSTAGE, sql.UNCLAIM, sql.REOPEN_SHARD):
             self._each(statement, places)
 
-    def switch(self, job: int, signer_id: str, keyset: KeySetBody) -> bool:
+    def switch(self, job: int, signer_id: str, keyset: KeySetBody, *, at: Instant) -> bool:
         """Put every staged event at the end of its chain, all of them at once.
 
         Says False, and changes nothing, where a chain has moved or is claimed. Raises
@@ -323,14 +329,14 @@ class Jobs(Journal):
         *keyset* is no longer the newest.
         """
         try:
-            self._switch(job, signer_id, keyset)
+            self._switch(job, signer_id, keyset, at)
         except _ChainMovedError:
             return False
         self.clear_staged()
         return True
 
     @written
-    def _switch(self, job: int, signer_id: str, keyset: KeySetBody) -> None:
+    def _switch(self, job: int, signer_id: str, keyset: KeySetBody, at: Instant) -> None:
         self._lock_signing()
         values = {"job": job, "signer_id": signer_id}
         claimed = {"job": job, "count": 1}
@@ -338,12 +344,13 @@ class Jobs(Journal):
             sql.CLAIMED, claimed
         ):
             raise _ChainMovedError
-        if self._rows(sql.ANY_UNSIGNED, {"job": job}):
+        if self.any_unsigned(job):
             raise unsigned_left()
         if self._rows(sql.NEWEST_VERSION, {})[0][0] != keyset.version:
             raise ConflictError("the key set has moved meanwhile", code="keyset.moved")
-        if not self._turn(job, "running", "switched"):
-            raise ConflictError("the job does not run", code="job.ended")
+        if not self._end(job, "running", "switched", at):
+            raise ended()
+        self._rows(sql.SHARDS_DONE, {"job": job, "at": at.micros})
         self._rows(sql.SWITCH_EVENTS, values)
         self._rows(sql.SWITCH_HEADS, values)
         # From here on nobody claims a place after one of these heads, or moves it.
@@ -374,6 +381,11 @@ def _lines(key_id: str, events: Sequence[Staged]) -> Iterator[dict[str, Any]]:
         yield {"key_id": key_id, "kind": "event", "digest": event_id, "at": at}
     for event in events:
         yield {"key_id": key_id, "kind": "receipt", "digest": event.record_digest, "at": event.at}
+
+
+def ended() -> ConflictError:
+    """The refusal to go on with a job that has ended."""
+    return ConflictError("the job has ended meanwhile", code="job.ended")
 
 
 def unsigned_left() -> ConflictError:

@@ -19,7 +19,7 @@ import psycopg
 from psycopg import errors
 
 from registry.errors import StoreError, UsageError
-from registry.store.engine import Row, Values
+from registry.store.engine import FEW, Holding, Row, Values
 from registry.store.postgres_settings import check_settings
 
 T = TypeVar("T")
@@ -156,6 +156,7 @@ class Postgres:
         self._writer: tuple[int, int] | None = None
         self._stages: dict[str, list[int]] = {}
         self._cursors = 0
+        self._holder: psycopg.Connection[Row] | None = None
         try:
             self._db = self._connect()
         except psycopg.Error as error:
@@ -178,6 +179,8 @@ class Postgres:
     def close(self) -> None:
         """Release the connection."""
         self._closed = True
+        if self._holder is not None:
+            self._holder.close()
         with suppress(psycopg.Error):
             if self._writer is not None and not self._inside:
                 self._db.execute("DELETE FROM writers WHERE writer = %s", [self._writer[0]])
@@ -384,6 +387,49 @@ class Postgres:
         finally:
             other.close()
 
+    @contextmanager
+    def take(self, name: str, query: str, values: Values) -> Iterator[Holding | None]:
+        """Hold the first row of a query that no other process holds, in a transaction of
+        another connection, which is kept for the next."""
+        other = self._holder or self._hold_with()
+        self._holder = None
+        try:
+            with self._held_by(other):
+                other.execute("BEGIN")
+                found = other.execute(f"{translated(query)}{_FIRST_FREE}", values).fetchall()
+            yield _Held(other, found[0][0], self.place) if found else None
+        finally:
+            with suppress(psycopg.Error):
+                other.execute("ROLLBACK")
+            if other.closed or self._closed or self._holder is not None:
+                other.close()
+            else:
+                self._holder = other
+
+    def held(self, name: str, query: str, values: Values) -> int:
+        """How many of the first rows of a query others hold."""
+        rows = set(self.rows(f"{query} LIMIT {FEW}", values))
+        if not rows:
+            return 0
+        free = f"{query} LIMIT {FEW} FOR SHARE SKIP LOCKED"
+        return len(rows.difference(self.write(lambda: self.rows(free, values))))
+
+    def _hold_with(self) -> psycopg.Connection[Row]:
+        try:
+            other = self._connect()
+            other.execute("SET idle_in_transaction_session_timeout = 0")
+        except psycopg.Error as error:
+            raise store_error(self.place, error) from None
+        return other
+
+    @contextmanager
+    def _held_by(self, other: psycopg.Connection[Row]) -> Iterator[None]:
+        try:
+            yield
+        except psycopg.Error as error:
+            other.close()
+            raise store_error(self.place, error) from None
+
     # -- the whole -----------------------------------------------------------------
 
     def widen(self) -> None:
@@ -479,6 +525,7 @@ class Postgres:
                 self._db.execute(script)
 
 
+_FIRST_FREE: Final = " LIMIT 1 FOR UPDATE SKIP LOCKED"
 _TABLES: Final = "SELECT tablename FROM pg_tables WHERE schemaname = %(schema)s"
 _LISTED: Final = (
     "SELECT c.relname, a.attname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
@@ -495,6 +542,28 @@ _BROKEN: Final = (
     "JOIN pg_namespace n ON n.oid = c.relnamespace "
     "WHERE n.nspname = 'pith' AND NOT i.indisvalid ORDER BY c.relname"
 )
+
+
+class _Held:
+    """A row that is locked in an open transaction of a connection of its own."""
+
+    def __init__(self, other: psycopg.Connection[Row], key: int, place: str) -> None:
+        self._other = other
+        self._place = place
+        self.key = key
+
+    def write(self, statement: str, values: Values) -> bool:
+        """Change the row and let go of it; False where it was let go before, because the
+        connection was lost."""
+        try:
+            self._other.execute(translated(statement), values)
+            self._other.execute("COMMIT")
+        except psycopg.Error as error:
+            if is_lost(error):
+                self._other.close()
+                return False
+            raise store_error(self._place, error) from None
+        return True
 
 
 def _held(connection: psycopg.Connection[Row], name: str) -> bool:

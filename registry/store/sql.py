@@ -271,26 +271,76 @@ EQUIVOCATIONS: Final = "SELECT body FROM equivocations ORDER BY at, sha256"
 
 # -- jobs ------------------------------------------------------------------------
 
-_JOB: Final = "SELECT job, state, digest, plan, run_at, run_from, last_at FROM jobs "
-NEWEST_JOB: Final = _JOB + "WHERE state <> 'making' ORDER BY job DESC LIMIT 1"
-UNFINISHED_JOBS: Final = "SELECT job FROM jobs WHERE state = 'making'"
+_JOB: Final = (
+    "SELECT job, kind, state, digest, plan, turn, begun_at, ended_at, run_at, run_from, last_at "
+    "FROM jobs "
+)
+NEWEST_JOB: Final = _JOB + "WHERE kind = 'reissue' AND state <> 'making' ORDER BY job DESC LIMIT 1"
+JOB: Final = _JOB + "WHERE job = :job"
+JOBS: Final = _JOB + "ORDER BY job"
+UNFINISHED_JOBS: Final = "SELECT job FROM jobs WHERE state = 'making' AND kind = :kind"
 ADD_JOB: Final = (
-    "INSERT INTO jobs (state, digest, plan, run_at, run_from, last_at) "
-    "VALUES ('making', :none, :none, 0, 0, 0) RETURNING job"
+    "INSERT INTO jobs (state, digest, plan, kind, turn, begun_at, ended_at, run_at, run_from, "
+    "last_at) VALUES ('making', :none, :none, :kind, 0, :at, 0, 0, 0, 0) RETURNING job"
 )
 FREEZE_JOB: Final = (
-    "UPDATE jobs SET state = 'planned', digest = :digest, plan = :plan "
+    "UPDATE jobs SET state = :state, digest = :digest, plan = :plan "
     "WHERE job = :job AND state = 'making' RETURNING job"
 )
 # The state before is compared inside the UPDATE: of two acts on a job one wins.
-TURN_JOB: Final = "UPDATE jobs SET state = :new WHERE job = :job AND state = :old RETURNING job"
+END_JOB: Final = (
+    "UPDATE jobs SET state = :new, ended_at = :at WHERE job = :job AND state = :old RETURNING job"
+)
+END_DONE: Final = (
+    "UPDATE jobs SET state = 'done', ended_at = :at WHERE job = :job AND state = 'running' AND "
+    "NOT EXISTS (SELECT 1 FROM shards s WHERE s.job = :job AND s.state = 'open') RETURNING job"
+)
 BEGIN_RUN: Final = (
     "UPDATE jobs SET state = 'running', run_at = :at, run_from = :done, last_at = :at "
     "WHERE job = :job AND state IN ('planned', 'running') RETURNING job"
 )
-RUN_SO_FAR: Final = "UPDATE jobs SET last_at = :at WHERE job = :job"
+BEGIN_TURN: Final = (
+    "UPDATE jobs SET turn = turn + 1 WHERE job = :job AND state = 'running' RETURNING turn"
+)
+RUN_SO_FAR: Final = (
+    "UPDATE jobs SET last_at = :at WHERE job = :job AND state = 'running' AND turn = :turn "
+    "RETURNING job"
+)
 DROP_JOB: Final = "DELETE FROM jobs WHERE job = :job"
 DROP_ITEMS: Final = "DELETE FROM job_items WHERE job = :job"
+DROP_SHARDS: Final = "DELETE FROM shards WHERE job = :job"
+
+ADD_SHARD: Final = (
+    "INSERT INTO shards (job, shard, state, first, last, records, made, at, body) "
+    "VALUES (:job, :shard, 'open', :first, :last, :records, 0, 0, :body) ON CONFLICT DO NOTHING"
+)
+OPEN_SHARDS: Final = "SELECT shard FROM shards WHERE job = :job AND state = 'open' ORDER BY shard"
+ANY_OPEN_SHARD: Final = "SELECT shard FROM shards WHERE job = :job AND state = 'open' LIMIT 1"
+OPEN_SHARD: Final = (
+    "SELECT job, shard, records, first, last, body FROM shards "
+    "WHERE job = :job AND shard = :shard AND state = 'open'"
+)
+SHARD_DONE: Final = (
+    "UPDATE shards SET state = 'done', made = :made, at = :at, body = :none "
+    "WHERE job = :job AND shard = :shard AND state = 'open'"
+)
+SHARDS_DONE: Final = (
+    "UPDATE shards SET state = 'done', at = :at WHERE job = :job AND state = 'open'"
+)
+REOPEN_SHARD: Final = (
+    "UPDATE shards SET state = 'open' WHERE job = :job AND state = 'done' "
+    "AND first <= :subject AND last >= :subject"
+)
+COUNT_SHARDS: Final = (
+    "SELECT state, count(*), coalesce(sum(records), 0), coalesce(sum(made), 0) FROM shards "
+    "WHERE job = :job GROUP BY state"
+)
+# When the last shard was done, and what was done from some time before it on; the shard that
+# was done first in that time was worked at before it.
+LATELY_DONE: Final = (
+    "SELECT coalesce(sum(records), 0), min(at), max(at) FROM shards WHERE job = :job AND at > 0 "
+    "AND at >= (SELECT max(at) FROM shards WHERE job = :job) - :recent"
+)
 
 # Records whose receipt the journal has under a key, with the head of our chain on them.
 ISSUED_AFTER: Final = (
@@ -341,20 +391,24 @@ UNSIGNED: Final = (
     "SELECT i.subject, r.body, i.old, i.first, i.prev, i.at, h.event_id FROM job_items i "
     "JOIN heads h ON h.subject = i.subject AND h.signer_id = :signer_id "
     "JOIN records r ON r.suffix = i.subject WHERE i.job = :job AND i.subject > :after "
-    "AND i.left_out = '' AND NOT EXISTS "
+    "AND i.subject >= :first AND i.subject <= :last AND i.left_out = '' AND NOT EXISTS "
     "(SELECT 1 FROM staged s WHERE s.job = i.job AND s.subject = i.subject) "
     "ORDER BY i.subject LIMIT :count"
 )
 ANY_UNSIGNED: Final = (
-    "SELECT i.subject FROM job_items i WHERE i.job = :job AND i.left_out = '' AND NOT EXISTS "
+    "SELECT i.subject FROM job_items i WHERE i.job = :job AND i.subject >= :first "
+    "AND i.subject <= :last AND i.left_out = '' AND NOT EXISTS "
     "(SELECT 1 FROM staged s WHERE s.job = i.job AND s.subject = i.subject) LIMIT 1"
 )
+# The claim before is compared inside the UPDATE: of two workers one fixes the time.
 CLAIM_ITEM: Final = (
-    "UPDATE job_items SET prev = :prev, at = :at WHERE job = :job AND subject = :subject"
+    "UPDATE job_items SET prev = :prev, at = :at WHERE job = :job AND subject = :subject "
+    "AND prev = :old_prev AND at = :old_at RETURNING subject"
 )
 
 STAGE: Final = (
-    "INSERT INTO staged (job, subject, event_id, body) VALUES (:job, :subject, :event_id, :body)"
+    "INSERT INTO staged (job, subject, event_id, body) "
+    "VALUES (:job, :subject, :event_id, :body) ON CONFLICT DO NOTHING"
 )
 COUNT_STAGED: Final = "SELECT count(*) FROM staged WHERE job = :job"
 STAGED: Final = "SELECT body FROM staged WHERE job = :job AND subject = :subject"

@@ -8,17 +8,19 @@ back; every failure becomes a StoreError.
 import fcntl
 import os
 import struct
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
 from hashlib import sha256
 from importlib import resources
+from itertools import islice
 from pathlib import Path
 from typing import Final, TypeVar
 
 import apsw
 
 from registry.errors import StoreError
-from registry.store.engine import Row, Values
+from registry.store.engine import FEW, Holding, Row, Values
 
 T = TypeVar("T")
 
@@ -238,7 +240,7 @@ class Sqlite:
         """Run a query: a transaction has the whole file to itself."""
         return self.rows(statement, values)
 
-    def stream(self, statement: str, values: Values) -> Iterator[Row]:
+    def stream(self, statement: str, values: Values) -> Generator[Row]:
         """Run a query; what it gives one row at a time."""
         with translated(self.place):
             yield from self._db.execute(statement, values)
@@ -274,15 +276,33 @@ class Sqlite:
     def hold(self, name: str) -> Iterator[bool]:
         """Be the only process that holds *name*: a lock on a place, which the name decides, of
         the file ``…-locks`` beside the database."""
+        with self._locks() as fd:
+            yield _lock_byte(fd, name)
+
+    @contextmanager
+    def _locks(self) -> Iterator[int]:
         file = f"{self.place}-locks"
         try:
             fd = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise StoreError(f"cannot open {file}: {error.strerror}", code="store.write") from None
         try:
-            yield _lock_byte(fd, int.from_bytes(sha256(name.encode()).digest()[:7]))
+            yield fd
         finally:
             os.close(fd)
+
+    @contextmanager
+    def take(self, name: str, query: str, values: Values) -> Iterator[Holding | None]:
+        """Hold the first row of a query that no other process holds."""
+        with self._locks() as fd:
+            with closing(self.stream(query, values)) as rows:
+                key = next((key for (key,) in rows if _lock_byte(fd, f"{name} {key}")), None)
+            yield None if key is None else _Held(self, key)
+
+    def held(self, name: str, query: str, values: Values) -> int:
+        """How many of the first rows of a query others hold."""
+        with self._locks() as fd, closing(self.stream(query, values)) as rows:
+            return sum(_is_locked(fd, f"{name} {key}") for (key,) in islice(rows, FEW))
 
     def widen(self) -> None:
         """Make ready for many writes: indexes are written at random places, and a larger
@@ -339,10 +359,32 @@ class Sqlite:
                 told(backup.page_count - backup.remaining, backup.page_count)
 
 
-def _lock_byte(fd: int, place: int) -> bool:
-    """Lock one byte of a file for this opening of it, or say False where another has it."""
-    lock = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, place, 1, 0)
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A row whose lock is a place in a file: the row itself is written as any other."""
+
+    _engine: Sqlite
+    key: int
+
+    def write(self, statement: str, values: Values) -> bool:
+        """Change the row."""
+        self._engine.write(lambda: self._engine.rows(statement, values))
+        return True
+
+
+def _place(name: str) -> bytes:
+    start = int.from_bytes(sha256(name.encode()).digest()[:7])
+    return struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, start, 1, 0)
+
+
+def _lock_byte(fd: int, name: str) -> bool:
+    """Lock the byte of a name for this opening of a file, or say False where another has it."""
     with suppress(BlockingIOError, PermissionError):
-        fcntl.fcntl(fd, fcntl.F_OFD_SETLK, lock)
+        fcntl.fcntl(fd, fcntl.F_OFD_SETLK, _place(name))
         return True
     return False
+
+
+def _is_locked(fd: int, name: str) -> bool:
+    found = fcntl.fcntl(fd, fcntl.F_OFD_GETLK, _place(name))
+    return bool(struct.unpack(_FLOCK, found)[0] != fcntl.F_UNLCK)

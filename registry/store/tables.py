@@ -67,7 +67,8 @@ TABLES: Final = (
     _table("foreign_events", "seq registry event_id subject body"),
     _table("quarantine", "name kind registry subject verdict code reason source at body"),
     _table("equivocations", "sha256 at body"),
-    _table("jobs", "job state digest plan run_at run_from last_at"),
+    _table("jobs", "job state digest plan kind turn begun_at ended_at run_at run_from last_at"),
+    _table("shards", "job shard state first last records made at body", "job", "shard"),
     _table("job_items", "job subject old first verdict left_out prev at", "job", "subject"),
     _table("staged", "job subject event_id body", "job", "subject"),
     _table("discarded", "kind digest", "kind", "digest"),
@@ -146,6 +147,11 @@ STRAY_ITEMS: Final = (
     "j.job = i.job) OR NOT EXISTS (SELECT 1 FROM records r WHERE r.suffix = i.subject) "
     "ORDER BY job, subject"
 )
+STRAY_SHARDS: Final = (
+    "SELECT job, shard FROM shards s WHERE NOT EXISTS (SELECT 1 FROM jobs j WHERE j.job = s.job) "
+    "ORDER BY job, shard"
+)
+SHARD_RECORDS: Final = "SELECT coalesce(sum(records), 0) FROM shards WHERE job = :job"
 STRAY_STAGED: Final = (
     "SELECT job, subject FROM staged s WHERE NOT EXISTS (SELECT 1 FROM job_items i "
     "WHERE i.job = s.job AND i.subject = s.subject) ORDER BY job, subject"

@@ -128,6 +128,10 @@ reissue status
 reissue sample
 reissue switch
 ingest arxiv
+job list
+job status
+job resume
+job work
 ceremony rehearse
 ceremony run
 ceremony approve
@@ -299,6 +303,11 @@ def _reissue(*steps: str) -> Callable[[Path, str], str]:
     return prepared
 
 
+def _mint_job(place: Path, line: str) -> str:
+    process("mint", place / "records.jsonl", "--job", home=place / "home").fine()
+    return line
+
+
 @contextmanager
 def authority(name: str, place: Path) -> Iterator[None]:
     """A timestamp authority answers, for the one command that asks it."""
@@ -336,6 +345,9 @@ PREPARED = {
     "key compromise": _key_move,
     "key revoke": _key_revoke,
     "party list": _party,
+    "job status": _mint_job,
+    "job resume": _mint_job,
+    "job work": _mint_job,
     "reissue plan": _reissue(),
     "reissue run": _reissue(),
     "reissue status": _reissue(),

@@ -246,19 +246,26 @@ def test_a_worker_that_dies_is_a_clean_stop(many: Path) -> None:
     assert_finished(many)
 
 
-def test_a_second_run_is_turned_away(many: Path) -> None:
+def test_a_second_run_takes_over_and_a_switch_is_turned_away(many: Path) -> None:
     digest = digest_of(many)
     running = start(
         "reissue", "run", digest, home=many, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     waited(running, many, 1)
     running.send_signal(signal.SIGSTOP)
-    second = process("reissue", "run", digest, home=many)
+    switch = process("reissue", "switch", "--yes", home=many)
+    plan = process("reissue", "plan", "--old", old_key(many), "--reason", "other", home=many)
     status = process("reissue", "status", "--json", home=many).fine().object
-    running.send_signal(signal.SIGCONT)
-    assert running.wait(timeout=60) == 0
+    job = process("job", "status", "1", "--json", home=many).fine().object
+    second = start("job", "work", home=many, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    running.send_signal(signal.SIGKILL)
+    _, prose = second.communicate(timeout=60)
+    running.wait(timeout=10)
 
-    second.refused(6, "job.busy")
+    assert second.returncode == 0, prose
+    switch.refused(6, "job.busy")
+    plan.refused(6, "job.busy")
+    assert job["shards"] == {"open": 0, "held": 1, "done": 0}
     assert status["state"] == "running"
     assert 0 < status["signed"] < MANY
     assert status["rate"] > 0

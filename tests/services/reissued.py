@@ -10,7 +10,7 @@ from registry.services.enact import enact, row_of
 from registry.services.keys import create_key, key_object, recovery_object
 from registry.services.reissue_run import open_job, run
 from registry.signing.signer import Signer
-from registry.store.jobs import Job
+from registry.store.shards import Job
 from tests.services.registry import World
 
 RECOVERY_SEED: Final = bytes(range(64, 96))

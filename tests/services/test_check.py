@@ -18,6 +18,7 @@ from registry.services.bundle import build_bundle
 from registry.services.check import BATCH, check_store
 from registry.services.desk import Desk
 from registry.services.mint import event_line, mint
+from registry.services.minting import Pair
 from registry.services.parties import enrol
 from registry.services.reissue_plan import plan_reissue
 from registry.signing.documents import sign_enrolment, sign_event
@@ -33,6 +34,7 @@ from tests.services.filled import fill
 from tests.services.registry import RECORD, REGISTRY, World, paper
 from tests.services.reissued import rotate, signed, signers
 from tests.services.test_ceremony import IDS, ready
+from tests.services.test_jobs import put
 from tests.world import AUTHOR
 
 S: Final = RECORD.number.suffix
@@ -91,6 +93,7 @@ def stocked(folder: Path) -> World:
     old, _ = rotate(desk, lambda: world.clock.move(60))
     job = plan_reissue(desk, old, "a test", at=world.clock())
     signed(desk, job, limit=2)
+    put(desk, [[Pair(record(5).canonical), Pair(record(6).canonical)]])
     desk.store.discard([SignatureRow("lab-v2-2026-06", "bundle", b"\1" * 32, world.clock())])
     return world
 
@@ -225,8 +228,14 @@ COLUMNS: Final = [
     ("UPDATE quarantine SET name = 'other'", {"quarantine.name"}),
     ("UPDATE quarantine SET subject = '{O}'", {"quarantine.subject"}),
     ("UPDATE equivocations SET sha256 = {Z}", {"equivocations.sha256"}),
-    ("UPDATE jobs SET digest = {Z}", {"jobs.digest"}),
-    ("UPDATE jobs SET state = 'other'", {"jobs.state"}),
+    ("UPDATE jobs SET digest = {Z} WHERE job = 1", {"jobs.digest"}),
+    ("UPDATE jobs SET state = 'other' WHERE job = 1", {"jobs.state"}),
+    ("UPDATE jobs SET kind = 'other' WHERE kind = 'mint'", {"jobs.kind"}),
+    ("UPDATE shards SET state = 'other' WHERE first = ''", {"shards.state"}),
+    ("UPDATE shards SET job = 9 WHERE first = ''", {"shards.job", "jobs.shards"}),
+    ("UPDATE shards SET records = 1 WHERE first = ''", {"shards.records", "jobs.shards"}),
+    ("UPDATE shards SET body = {Z} WHERE first = ''", {"shards.body"}),
+    ("UPDATE shards SET body = x'' WHERE first = ''", {"shards.body"}),
     ("UPDATE job_items SET subject = 'A' WHERE subject NOT IN (SELECT subject FROM staged)",
      {"job_items.subject"}),
     ("UPDATE staged SET event_id = {Z} WHERE rowid = (SELECT min(rowid) FROM staged)",
@@ -313,7 +322,8 @@ DELETED: Final = [
      {"dated.checkpoint"}),
     ("DELETE FROM foreign_records", {"foreign_records.missing"}),
     ("DELETE FROM foreign_keys", {"event.signer"}),
-    ("DELETE FROM jobs", {"job_items.subject"}),
+    ("DELETE FROM jobs", {"job_items.subject", "shards.job"}),
+    ("DELETE FROM shards", {"jobs.shards"}),
     ("DELETE FROM job_items", {"staged.subject"}),
 ]  # fmt: skip
 

@@ -16,12 +16,14 @@ from registry.protocol.keyset_acts import revoke, set_recovery
 from registry.protocol.number import PithNumber
 from registry.protocol.receipt import Receipt
 from registry.protocol.trust import KeySetPin, Terms
+from registry.services import reissue_plan
 from registry.services.append import add_graph_snapshot
 from registry.services.audit import audit
 from registry.services.bundle import build_bundle
 from registry.services.desk import Desk
 from registry.services.enact import enact
 from registry.services.find import merged
+from registry.services.job_shards import Allowance
 from registry.services.keys import create_key, key_object, recovery_object
 from registry.services.mint import event_line, mint, receipt_of
 from registry.services.reissue_plan import plan_reissue
@@ -29,8 +31,9 @@ from registry.services.reissue_run import accepted_job, open_job, progress, run
 from registry.services.reissue_switch import drawn, sample, switch
 from registry.signing.documents import sign_event, sign_receipt
 from registry.signing.signer import SeedSigner
-from registry.store.jobs import CHANGED, NOT_DERIVED, Job
+from registry.store.jobs import CHANGED, NOT_DERIVED
 from registry.store.rows import Intent, event_bytes
+from registry.store.shards import Job
 from tests.cli.lab import record
 from tests.services.registry import START, SUCCESSOR_SEED, World, paper
 from tests.services.reissued import compromise, rotate, signed, signers
@@ -521,18 +524,40 @@ def test_a_record_that_was_issued_otherwise_meanwhile_is_left_out(world: World, 
 # -- who may work at it -----------------------------------------------------------------
 
 
-def test_two_runs_at_once_do_not_sign_the_same(world: World, desk: Desk) -> None:
+def test_nobody_plans_or_switches_while_another_signs(world: World, desk: Desk) -> None:
     job = planned(world, desk)
     other = world.desk()
     running = run(desk, desk.signer(desk.clock()), job, clock=desk.clock, limit=3)
     next(running)
 
-    refused("job.busy", ConflictError, lambda: signed(other, job))
     refused("job.busy", ConflictError, lambda: switched(other, open_job(other)))
     old = desk.store.list_keys()[0].key_id
     refused("job.busy", ConflictError, lambda: plan_reissue(other, old, "x", at=desk.clock()))
     list(running)
     assert len(signed(other, job)) == COUNT - 3
+
+
+def test_two_runs_at_once_sign_each_its_shards(
+    world: World, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reissue_plan, "SHARD", 5)
+    job = planned(world, desk)
+    other = world.desk()
+    one = run(desk, desk.signer(desk.clock()), job, clock=desk.clock, allowance=Allowance(2))
+    two = run(other, other.signer(other.clock()), job, clock=other.clock, allowance=Allowance(1))
+    signed_by = [next(one), next(two)]
+    assert desk.store.count_shards(job.job).held == 2
+
+    signed_by += [next(one), *one, *two]
+
+    assert [len(subjects) for subjects in signed_by] == [5, 5, 2]
+    assert sorted(subject for page in signed_by for subject in page) == sorted(
+        r.number.suffix for r in RECORDS
+    )
+    counted = desk.store.count_shards(job.job)
+    assert (counted.open, counted.held, counted.done) == (0, 0, 3)
+    assert switched(desk, open_job(desk)) == 0
+    assert audit(desk, []).ok
 
 
 def test_a_job_that_runs_is_finished_before_another_is_planned(world: World, desk: Desk) -> None:

@@ -199,19 +199,42 @@ CREATE TABLE equivocations (
     body   BLOB NOT NULL
 ) WITHOUT ROWID;
 
--- A job over many records: a reissue. Its plan, frozen under its digest, is what people accept.
--- state: making, planned, running, then switched or abandoned.
+-- A job over many records: kind is reissue or mint. Its plan, frozen under its digest, is what
+-- people accept. state: making, planned, running, then switched, done or abandoned. turn is
+-- counted up by each switch: what a worker signed before its turn is not staged after it.
 CREATE TABLE jobs (
     job      INTEGER PRIMARY KEY,
     state    TEXT NOT NULL,
     digest   BLOB NOT NULL,
     plan     BLOB NOT NULL,
+    kind     TEXT NOT NULL,
+    turn     INTEGER NOT NULL,
+    begun_at INTEGER NOT NULL,
+    ended_at INTEGER NOT NULL,
     run_at   INTEGER NOT NULL,
     run_from INTEGER NOT NULL,
     last_at  INTEGER NOT NULL
 );
 
--- The records of a job. old: the ids of what is superseded, 32 bytes each; first: the
+-- The parts of a job, which machines take one at a time; state: open or done. Of a reissue:
+-- the records of the plan from suffix first to last. Of a mint: body is what is to be minted,
+-- and is empty once that is done. records says how many, made how many were new, and at when
+-- it was done, or 0.
+CREATE TABLE shards (
+    job     INTEGER NOT NULL,
+    shard   INTEGER NOT NULL,
+    state   TEXT NOT NULL,
+    first   TEXT NOT NULL,
+    last    TEXT NOT NULL,
+    records INTEGER NOT NULL,
+    made    INTEGER NOT NULL,
+    at      INTEGER NOT NULL,
+    body    BLOB NOT NULL,
+    PRIMARY KEY (job, shard)
+);
+CREATE INDEX shards_open ON shards (job, shard) WHERE state = 'open';
+
+-- The records of a reissue. old: the ids of what is superseded, 32 bytes each; first: the
 -- first_computed_at that is kept, or null; left_out: why it is not issued again, or ''.
 -- prev and at are claimed before anything is signed for it; at 0 is not claimed yet.
 CREATE TABLE job_items (
