@@ -22,7 +22,8 @@ from registry.protocol.keys import PublicKey
 from registry.protocol.record import Record
 from registry.protocol.source import Source
 from registry.services.mint import BUILDER_VERSION
-from registry.signing.bulk import Issue, MintBatch, sign_records
+from registry.signing.bulk import Issue, sign_records
+from registry.signing.mints import MintBatch
 from registry.signing.signer import SeedSigner
 
 SIZE = 8 << 10
@@ -124,10 +125,10 @@ def documents() -> Iterator[bytes]:
         assert made is not None
         assert made.shown is not None
         yield record.canonical
-        yield made.issued.event
-        yield made.shown[1]
+        yield made.created
+        yield made.shown
         if number % 10 == 0:
-            old = f"sha256:{made.issued.event_id.hex()}"
+            old = f"sha256:{made.created_id.hex()}"
             again = Issue(record.canonical, at, at.plus(days=300), (old,), old)
             yield sign_records(signer, registry, [again], builder_version=BUILDER_VERSION)[0].event
     bundle = Bundle.parse(data.seed_bundle())

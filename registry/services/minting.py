@@ -25,7 +25,7 @@ from registry.services.crew import Crew, Here, Mate, first_ready
 from registry.services.desk import Desk
 from registry.services.mint import BUILDER_VERSION, receipt_of, valid_from
 from registry.services.workers import cores
-from registry.signing.bulk import MintBatch, Signed, snapshot_payload
+from registry.signing.mints import MintBatch, Signed, snapshot_payload
 from registry.signing.signer import Signer
 from registry.store.packing import pack, unpack
 from registry.store.rows import MintRow, RecordRow
@@ -248,10 +248,8 @@ class _Worker:
 
 
 def _packed(made: Signed) -> _Made:
-    event_id, event, _ = made.issued
-    if made.shown is None:
-        return event_id, pack(event), None, None
-    return event_id, pack(event), made.shown[0], pack(made.shown[1])
+    shown = None if made.shown is None else pack(made.shown)
+    return made.created_id, pack(made.created), made.shown_id, shown
 
 
 class _Book:

@@ -15,8 +15,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from registry.errors import MalformedError, MismatchError
-from registry.protocol.canonical import Json, canonical, embedded, plain_canonical
-from registry.protocol.ed25519 import SIGNATURE_LENGTH
+from registry.protocol.canonical import Json, embedded, plain_canonical
 from registry.protocol.event import (
     MAX_EVENT_BYTES,
     Event,
@@ -28,7 +27,6 @@ from registry.protocol.event import (
 )
 from registry.protocol.event_checks import examine_event
 from registry.protocol.event_types import EVENT_TYPES, GRAPH_SNAPSHOT
-from registry.protocol.graph import Paper, graph_snapshot
 from registry.protocol.instant import Instant
 from registry.protocol.number import PithNumber
 from registry.protocol.payloads import About
@@ -76,14 +74,14 @@ def sign_records(
     ``receipt.times``, and KeyUnavailableError when the signer fails; nothing of the batch
     leaves then.
     """
-    sign, who = _checking(signer), SignerRef.of_registry(registry, signer.key_id, signer.public_key)
+    sign, who = checking(signer), SignerRef.of_registry(registry, signer.key_id, signer.public_key)
     numbers: list[PithNumber] = []
     batch: list[Issued] = []
     for issue in issues:
         record = _read(issue.record)
         batch.append(_issued(sign, who, record, issue, builder_version))
         numbers.append(record.number)
-    _examine_ends(signer, who, numbers, [issued.event for issued in batch])
+    examine_ends(signer, who, numbers, [issued.event for issued in batch])
     return batch
 
 
@@ -107,22 +105,22 @@ def sign_snapshots(
     would not be one, ``signing.canonical`` where they are one in another spelling, and
     KeyUnavailableError when the signer fails; nothing of the batch leaves then.
     """
-    sign, who = _checking(signer), SignerRef.of_registry(registry, signer.key_id, signer.public_key)
+    sign, who = checking(signer), SignerRef.of_registry(registry, signer.key_id, signer.public_key)
     batch = [_snapshot(sign, who, issue) for issue in issues]
-    _examine_ends(signer, who, [issue.subject for issue in issues], [data for _, data in batch])
+    examine_ends(signer, who, [issue.subject for issue in issues], [data for _, data in batch])
     return batch
 
 
 def _snapshot(
     sign: Callable[[bytes], bytes], who: SignerRef, issue: SnapshotIssue
 ) -> tuple[bytes, bytes]:
-    _check_payload(issue.subject, issue.payload)
+    check_payload(issue.subject, issue.payload)
     check_links((), issue.prev_event)
     return _shown(sign, who, issue)
 
 
-def _check_payload(subject: PithNumber, payload: bytes) -> None:
-    """Read the payload of a snapshot again; raises MalformedError, or MismatchError
+def check_payload(subject: PithNumber, payload: bytes) -> None:
+    """Read the payload of a snapshot of *subject*; raises MalformedError, or MismatchError
     ``signing.canonical`` where it is one in another spelling."""
     document = read_json(payload)
     _SNAPSHOT.check_payload(document.value, About(subject, _SNAPSHOT.targets[0]), "$")
@@ -150,111 +148,12 @@ def _shown(
     return _sealed(sign, body, issue.at)
 
 
-class Signed(NamedTuple):
-    """A signed record_created and, where there is one, id (32 bytes) and canonical bytes of the
-    graph_snapshot after it."""
-
-    issued: Issued
-    shown: tuple[bytes, bytes] | None
-
-
-class MintBatch:
-    """Records to mint, each with the snapshot that is to follow its record_created: read here
-    under their closed schemas, and signed from what was read, once their places are claimed.
-    Nothing else can be signed with it."""
-
-    def __init__(self, signer: Signer, registry: str, *, builder_version: str) -> None:
-        self._signer = signer
-        self._who = SignerRef.of_registry(registry, signer.key_id, signer.public_key)
-        self._builder_version = builder_version
-        self._read: list[tuple[Record, bytes | None]] = []
-
-    def read(self, data: bytes) -> Record:
-        """Take in a record; raises MalformedError where it is none."""
-        record = Record.parse(data)
-        self._read.append((record, None))
-        return record
-
-    def show(self, snapshot: Paper | bytes) -> None:
-        """Take in the snapshot of the record read last: its paper, or the payload in its
-        canonical bytes.
-
-        Raises MismatchError ``graph.title`` or ``graph.abstract`` where it is another paper,
-        MalformedError where no event could say it, ``event.size`` where it is too long; the
-        record stays without one then.
-        """
-        record, _ = self._read[-1]
-        if isinstance(snapshot, Paper):
-            payload = snapshot_payload(snapshot, record, builder_version=self._builder_version)
-        else:
-            payload = snapshot
-            _check_payload(record.number, payload)
-        if len(payload) > MAX_EVENT_BYTES // 2:
-            # As long as it will be, whatever its time and the event before it.
-            _shown(lambda _: bytes(SIGNATURE_LENGTH), self._who, SnapshotIssue(
-                record.number, payload, f"sha256:{record.sha256}", Instant(0)
-            ))  # fmt: skip
-        self._read[-1] = record, payload
-
-    def payload(self, place: int) -> bytes | None:
-        """The payload of the snapshot of the record read at a place."""
-        return self._read[place][1]
-
-    def sign(self, times: Sequence[Instant | None]) -> list[Signed | None]:
-        """Sign what was read, in order, each with its time; None: it is not to be signed.
-
-        Raises KeyUnavailableError when the signer fails; nothing of the batch leaves then.
-        """
-        sign, who = _checking(self._signer), self._who
-        batch = [
-            None if at is None else self._signed(sign, record, payload, at)
-            for (record, payload), at in zip(self._read, times, strict=True)
-        ]
-        created, shown = [], []
-        for (record, _), signed in zip(self._read, batch, strict=True):
-            if signed is not None:
-                created.append((record.number, signed.issued.event))
-                if signed.shown is not None:
-                    shown.append((record.number, signed.shown[1]))
-        for events in (created, shown):
-            _examine_ends(self._signer, who, [n for n, _ in events], [e for _, e in events])
-        return batch
-
-    def _signed(
-        self, sign: Callable[[bytes], bytes], record: Record, payload: bytes | None, at: Instant
-    ) -> Signed:
-        issued = _issued(sign, self._who, record, Issue(b"", at, at), self._builder_version)
-        if payload is None:
-            return Signed(issued, None)
-        prev = f"sha256:{issued.event_id.hex()}"
-        return Signed(
-            issued, _shown(sign, self._who, SnapshotIssue(record.number, payload, prev, at))
-        )
-
-
-def snapshot_payload(paper: Paper, record: Record, *, builder_version: str) -> bytes:
-    """The payload of the snapshot of a record's paper, checked, in its canonical bytes.
-
-    Raises MismatchError ``graph.title`` or ``graph.abstract`` where it is another paper,
-    MalformedError where no event could say it.
-    """
-    value = {
-        "graph_snapshot": graph_snapshot(paper, record, builder_version=builder_version),
-        "verdict_id": paper.verdict_id,
-    }
-    if paper.is_plain:
-        _SNAPSHOT.check_payload(value, About(record.number, _SNAPSHOT.targets[0]), "$")
-        return plain_canonical(value)
-    payload = canonical(value)
-    _check_payload(record.number, payload)
-    return payload
-
-
-def _checking(signer: Signer) -> Callable[[bytes], bytes]:
+def checking(signer: Signer) -> Callable[[bytes], bytes]:
+    """How a signer signs with the self-check of a batch."""
     return signer._sign_twice if isinstance(signer, SeedSigner) else signer._sign
 
 
-def _examine_ends(
+def examine_ends(
     signer: Signer, who: SignerRef, numbers: Sequence[PithNumber], events: Sequence[bytes]
 ) -> None:
     """Examine the first and the last event of a batch as a stranger would."""

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from nacl.bindings import crypto_sign
 
 from registry.errors import KeyUnavailableError, MalformedError, MismatchError, PithError
 from registry.protocol.canonical import canonical
@@ -13,6 +14,7 @@ from registry.protocol.keys import PublicKey
 from registry.protocol.record import Record
 from registry.protocol.source import Source
 from registry.protocol.strict_json import read_json
+from registry.signing import signer
 from registry.signing.bulk import Issue, SnapshotIssue, sign_records, sign_snapshots
 from registry.signing.documents import sign_event, sign_receipt
 from registry.signing.signer import SeedSigner, public_key_of
@@ -159,30 +161,23 @@ def test_a_bad_signature_at_either_end_of_a_batch_is_found(spoilt: int) -> None:
     assert caught.value.code.startswith("signature.")
 
 
-class Wavering:
-    """A key object that now and then computes wrongly."""
-
-    def __init__(self, wrong: int) -> None:
-        self.made = 0
-        self.wrong = wrong
-
-    def sign(self, message: bytes) -> object:
-        """A signature, or a spoilt one."""
-        self.made += 1
-        signed = SIGNER._key.sign(message)
-        if self.made != self.wrong:
-            return signed
-        return type("Spoilt", (), {"signature": bytes(64)})()
-
-
 @pytest.mark.parametrize("wrong", [3, 4, 7, 8])
-def test_a_fault_in_the_middle_of_a_batch_is_found_by_signing_twice(wrong: int) -> None:
-    wavering = SeedSigner("lab-v1-2026-06", SEED, SIGNER.public_key)
-    wavering._key = Wavering(wrong)  # type: ignore[assignment]
+def test_a_fault_in_the_middle_of_a_batch_is_found_by_signing_twice(
+    wrong: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A library that now and then computes wrongly."""
+    made = 0
+
+    def wavering(message: bytes, secret: bytes) -> bytes:
+        nonlocal made
+        made += 1
+        return crypto_sign(message, secret) if made != wrong else bytes(64) + message
+
+    monkeypatch.setattr(signer, "crypto_sign", wavering)
     batch = [Issue(record(i).canonical, AT, AT) for i in (1, 2, 3)]
 
     with pytest.raises(KeyUnavailableError) as caught:
-        sign_records(wavering, REGISTRY, batch, builder_version=BUILDER)
+        sign_records(SIGNER, REGISTRY, batch, builder_version=BUILDER)
 
     assert caught.value.code == "signer.faulty"
 

@@ -1,0 +1,131 @@
+"""Forms: a document of which most is the same from one to the next, written once by the
+functions that write every such document, and then filled in.
+
+A form is made of the canonical bytes of a document that has a mark at each place that
+changes. So what stands between the places is what those functions say, and stays so.
+"""
+
+import base64
+from collections.abc import Mapping
+from operator import itemgetter
+from typing import Final
+
+from registry.protocol.canonical import embedded, plain_canonical
+from registry.protocol.event import Event, EventBody, Signature, SignerRef, record_created
+from registry.protocol.event_types import EVENT_TYPES, GRAPH_SNAPSHOT
+from registry.protocol.instant import Instant
+from registry.protocol.number import PithNumber
+from registry.protocol.receipt import Receipt
+from registry.protocol.record import Record
+from registry.protocol.source import Source
+
+_NUMBER: Final = PithNumber(0, "<number>")
+_VERSION: Final = 8_888_888_888
+_DIGEST, _PREV, _EVENT = b"\xfd" * 32, b"\xfc" * 32, b"\xfb" * 32
+_SIGNATURE, _SEAL = b"\xfa" * 64, b"\xf9" * 64
+_RECORD: Final = Record(
+    Source("<kind>", "<id>", _VERSION),
+    license="",
+    primary_cat="",
+    submitted_at=Instant(0),
+    cross_cats=(),
+    title_sha256="",
+    abstract_sha256="",
+    canonical=b'"<record>"',
+    digest=_DIGEST,
+    number=_NUMBER,
+)
+_PAYLOAD: Final = b'"<payload>"'
+
+
+class Form:
+    """The bytes around the places of a document, which are filled in by name order."""
+
+    __slots__ = ("_order", "_text")
+
+    def __init__(self, written: bytes, marks: Mapping[str, bytes]) -> None:
+        """Each of *marks* stands in *written*, once or more; `fill` takes values in their order."""
+        found = []
+        for number, mark in enumerate(marks.values()):
+            start = written.find(mark)
+            if start < 0:
+                raise ValueError(f"{mark!r} stands nowhere")
+            while start >= 0:
+                found.append((start, start + len(mark), number))
+                start = written.find(mark, start + len(mark))
+        text, end = b"", 0
+        for start, stop, _ in sorted(found):
+            text += written[end:start].replace(b"%", b"%%") + b"%b"
+            end = stop
+        self._text = text + written[end:].replace(b"%", b"%%")
+        self._order = itemgetter(*(number for _, _, number in sorted(found)))
+
+    def fill(self, *values: bytes) -> bytes:
+        """The document with these values, as they stand in JSON, in its places."""
+        found: bytes = self._text % self._order(values)
+        return found
+
+
+class MintForms:
+    """The documents of minting at one time: the payload of a record_created, and of both events
+    what is hashed and what is kept."""
+
+    __slots__ = ("created", "created_body", "payload", "shown", "shown_body")
+
+    def __init__(self, who: SignerRef, builder_version: str, at: Instant) -> None:
+        receipt = Receipt(
+            key_id=who.key_id,
+            fingerprint=who.fingerprint,
+            sha256=_DIGEST.hex(),
+            signature=_SIGNATURE,
+            builder_version=builder_version,
+            first_computed_at=at,
+            last_reissued_at=at,
+            signed_at=at,
+        )
+        created = record_created(_RECORD, receipt, who, embed=lambda r: embedded(r.canonical))
+        self.payload = Form(
+            plain_canonical(created.payload),
+            {
+                "record": _RECORD.canonical,
+                "digest": _DIGEST.hex().encode(),
+                "signature": base64.b64encode(_SIGNATURE),
+                "kind": b'"<kind>"',
+                "id": b'"<id>"',
+                "version": str(_VERSION).encode(),
+            },
+        )
+        self.created_body, self.created = _event(_with_payload(created), {}, at)
+        row = EVENT_TYPES[GRAPH_SNAPSHOT]
+        prev = f"sha256:{_PREV.hex()}"
+        shown = EventBody(row.name, _NUMBER, row.targets[0], {}, who, at.whole, (), prev)
+        place = {"prev": _PREV.hex().encode()}
+        self.shown_body, self.shown = _event(_with_payload(shown), place, at)
+
+
+def _with_payload(body: EventBody) -> EventBody:
+    return EventBody(
+        body.event_type,
+        body.subject,
+        body.target,
+        embedded(_PAYLOAD),
+        body.signer,
+        body.created_at,
+        body.supersedes,
+        body.prev_event,
+    )
+
+
+def _event(body: EventBody, more: Mapping[str, bytes], at: Instant) -> tuple[Form, Form]:
+    """What is hashed of an event, and the event: places are number, payload, *more*, and then
+    its digest and signature."""
+    who, digest = body.signer, _EVENT.hex()
+    event = Event(
+        body, Signature(who.key_id, who.fingerprint, _SEAL, at), digest, f"sha256:{digest}"
+    )
+    marks = {"number": str(_NUMBER).encode(), "payload": _PAYLOAD, **more}
+    seal = {"digest": digest.encode(), "signature": base64.b64encode(_SEAL)}
+    return (
+        Form(plain_canonical(body.to_json()), marks),
+        Form(plain_canonical(event.to_json()), {**marks, **seal}),
+    )
