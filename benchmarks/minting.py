@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice, pairwise
 from pathlib import Path
+from typing import TypeAlias
 
 import apsw
 
@@ -25,24 +26,35 @@ from registry.protocol.graph import Paper
 from registry.protocol.record import Record
 from registry.services.desk import Desk
 from registry.services.find import find_record
-from registry.services.minting import Pair, mint_all
+from registry.services.minting import Pair, Work, mint_rows
 from registry.store.packing import unpack
 from tests.services.registry import Clock, World
 
 RECORDS = 50_000
 _PAGE = 1000
+Numbered: TypeAlias = tuple[int, bytes]
 
 
 def entries(data: Iterator[bytes], graphs: bool) -> Iterator[list[Pair]]:
     """Papers as they are minted, a page at a time, with snapshots or without."""
-    number = 0
-    while page := list(islice(data, _PAGE)):
-        entries = []
-        for text in page:
-            paper = Paper(title(number), abstract(), "A. Author, B. Author") if graphs else None
-            entries.append(Pair(text, paper))
-            number += 1
-        yield entries
+    for work, page in _pages(data, graphs):
+        yield [work(item) for item in page]
+
+
+def _pages(data: Iterator[bytes], graphs: bool) -> Iterator[tuple[Work[Numbered], list[Numbered]]]:
+    """The same, put together by the workers."""
+    numbered = enumerate(data)
+    while page := list(islice(numbered, _PAGE)):
+        yield (_with_paper if graphs else _alone), page
+
+
+def _alone(item: Numbered) -> Pair:
+    return Pair(item[1])
+
+
+def _with_paper(item: Numbered) -> Pair:
+    number, text = item
+    return Pair(text, Paper(title(number), abstract(number), "A. Author, B. Author"))
 
 
 def _spent() -> float:
@@ -81,7 +93,7 @@ def mint(
         peaks, marks, done = Peaks(), [time.perf_counter()], 0
         before, own = _spent(), time.process_time()
         with peaks.watched():
-            for passed in mint_all(desk, signer, entries(lines(count), graphs), clock=now):
+            for passed in mint_rows(desk, signer, _pages(lines(count), graphs), clock=now):
                 done += len(passed)
                 if done * 10 >= len(marks) * count:
                     marks.append(time.perf_counter())

@@ -90,7 +90,7 @@ def snapshot(record: Any, number: int) -> dict[str, object]:
                 "primary_cat": metadata["primary_cat"],
                 "authors_text": "A. Author, B. Author",
                 "submitted_at": metadata["submitted_at"],
-                "abstract_excerpt": abstract()[:600],
+                "abstract_excerpt": abstract(number)[:600],
             },
             "claims": {"count": 0, "items": [], "snapshot_sha256": EMPTY},
             "source": record["source"],

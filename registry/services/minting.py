@@ -6,7 +6,6 @@ time, several pages under way at once; given the same times the bytes are the sa
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, NamedTuple, Self, TypeAlias, TypeVar
 
@@ -28,7 +27,7 @@ from registry.services.workers import cores
 from registry.signing.mints import MintBatch, Signed, snapshot_payload
 from registry.signing.signer import Signer
 from registry.store.packing import pack, unpack
-from registry.store.rows import MintRow, RecordRow
+from registry.store.rows import MintRow, RecordRow, record_row
 
 T = TypeVar("T")
 POOLED_FROM: Final = 2_000
@@ -58,33 +57,45 @@ class Pair(NamedTuple):
         return cls(record.canonical, payload)
 
 
-@dataclass(frozen=True, slots=True)
-class Passed:
+class Passed(NamedTuple):
     """A record that is minted and stored; ``new`` is False where it was minted before.
 
     ``snapshot`` is the id of the graph_snapshot that says what was asked for, why there is
     none, or None where none was asked for; ``told`` what came with the record.
     """
 
-    number: PithNumber
-    source_id: str
-    submitted_at: Instant
+    row: RecordRow
+    submitted: int
     new: bool
     snapshot: str | PithError | None
     told: Any
-    _body: bytes
-    _event: bytes | None
+    event: bytes | None
+
+    @property
+    def number(self) -> PithNumber:
+        """Its number."""
+        return PithNumber(self.row["year"], self.row["suffix"])
+
+    @property
+    def source_id(self) -> str:
+        """The id at its source."""
+        return self.row["source_id"]
+
+    @property
+    def submitted_at(self) -> Instant:
+        """When its first version was submitted."""
+        return Instant(self.submitted)
 
     @property
     def record(self) -> Record:
         """The record, read again."""
-        return Record.parse(unpack(self._body))
+        return Record.parse(unpack(self.row["body"]))
 
     def receipt(self, desk: Desk) -> Receipt:
         """Its receipt, the current one where the record was minted before."""
-        if not self.new or self._event is None:
+        if not self.new or self.event is None:
             return receipt_of(desk, self.record)
-        return Receipt.from_json(Event.parse(unpack(self._event)).body.payload["receipt"])
+        return Receipt.from_json(Event.parse(unpack(self.event)).body.payload["receipt"])
 
 
 Work: TypeAlias = Callable[[T], Pair]
@@ -179,13 +190,9 @@ def _crewed(
         yield book.stored(page, signed)
 
 
-class _Read(NamedTuple):
-    """What this process is told of a record that a worker has read."""
-
-    row: RecordRow
-    submitted_at: int
-    refused: PithError | None
-    told: Any
+_Read: TypeAlias = tuple[RecordRow, int, PithError | None, Any]
+"""What this process is told of a record that a worker has read: its row, when it was submitted,
+why its snapshot is refused, if it is, and what came with it."""
 
 
 class _Page(NamedTuple):
@@ -219,14 +226,8 @@ class _Worker:
             except PithError as error:
                 found.append(error.with_traceback(None))
                 continue
-            found.append(
-                _Read(
-                    RecordRow.of(record),
-                    record.submitted_at.micros,
-                    self._refused(pair.snapshot),
-                    pair.told,
-                )
-            )
+            refused = self._refused(pair.snapshot)
+            found.append((record_row(record), record.submitted_at.micros, refused, pair.told))
         return found
 
     def _refused(self, snapshot: Paper | bytes | PithError | None) -> PithError | None:
@@ -269,7 +270,7 @@ class _Book:
         if self.latest is None or at < self.latest:
             self.desk.check_clock(at)
         self.latest = at
-        rows = [each.row for each in read if isinstance(each, _Read)]
+        rows = [each[0] for each in read if not isinstance(each, PithError)]
         intents = self.desk.store.claim_rows(rows, at=at, since=self.since)
         times = [None if intent is None else intent.at.micros for intent in intents]
         mate.tell(times)
@@ -277,9 +278,9 @@ class _Book:
 
     def stored(self, page: _Page, signed: list[_Made | bytes | None]) -> list[Passed | PithError]:
         """Store what was signed of a page, and add the snapshots that old records lack."""
-        good = [each for each in page.read if isinstance(each, _Read)]
+        good = [each for each in page.read if not isinstance(each, PithError)]
         rows = [
-            MintRow(each.row.suffix, each.row.digest, *made, Instant(at))
+            MintRow(each[0]["suffix"], each[0]["digest"], *made, Instant(at))
             for each, made, at in zip(good, signed, page.times, strict=True)
             if isinstance(made, tuple) and at is not None
         ]
@@ -299,12 +300,12 @@ class _Book:
         if shown and row.snapshot_id is not None:
             return _passed(each, new, f"sha256:{row.snapshot_id.hex()}", row.event)
         if row.snapshot is None:
-            return _passed(each, new, each.refused, row.event)
+            return _passed(each, new, each[2], row.event)
         payload = canonical(Event.parse(unpack(row.snapshot)).body.payload)
         return _passed(each, new, self._add_snapshot(each, payload), row.event)
 
     def _passed_before(self, each: _Read, payload: bytes | None) -> Passed:
-        found = each.refused if payload is None else self._add_snapshot(each, payload)
+        found = each[2] if payload is None else self._add_snapshot(each, payload)
         return _passed(each, False, found, None)
 
     def _add_snapshot(self, each: _Read, payload: bytes) -> str | PithError:
@@ -313,14 +314,14 @@ class _Book:
         desk = self.desk
         last = [
             event
-            for event in desk.store.events_of(each.row.suffix)
+            for event in desk.store.events_of(each[0]["suffix"])
             if event.body.event_type == GRAPH_SNAPSHOT
             and event.body.signer.signer_id == desk.registry
         ]
         if last and canonical(last[-1].body.payload) == payload:
             return last[-1].event_id
         draft = Draft(GRAPH_SNAPSHOT, read_json(payload).value)
-        record = Record.parse(unpack(each.row.body))
+        record = Record.parse(unpack(each[0]["body"]))
         try:
             return add_event(desk, self.signer, record, draft, at=self.clock())[0].event_id
         except (MalformedError, VerificationError) as error:
@@ -330,7 +331,5 @@ class _Book:
 def _passed(
     each: _Read, new: bool, snapshot: str | PithError | None, event: bytes | None
 ) -> Passed:
-    row = each.row
-    number = PithNumber(row.year, row.suffix)
-    at = Instant(each.submitted_at)
-    return Passed(number, row.source_id, at, new, snapshot, each.told, row.body, event)
+    row, submitted, _, told = each
+    return Passed(row, submitted, new, snapshot, told, event)

@@ -1,6 +1,7 @@
 """Claims, the events they become, the heads of chains, and bundles."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from registry.errors import ConflictError
 from registry.protocol.bundle import Bundle
@@ -21,6 +22,7 @@ from registry.store.rows import (
     RecordRow,
     SignatureRow,
     event_bytes,
+    record_row,
 )
 
 
@@ -32,7 +34,7 @@ class Chains(Journal):
     ) -> list[Intent | None]:
         """Durably claim the first place in the chain of each record not yet minted: see
         `claim_rows`."""
-        return self.claim_rows([RecordRow.of(record) for record in records], at=at, since=since)
+        return self.claim_rows([record_row(record) for record in records], at=at, since=since)
 
     @written
     def claim_rows(
@@ -44,8 +46,8 @@ class Chains(Journal):
         have made with its own time within the last day and not before *since*, when the
         key became valid, or None where the record is minted already.
         """
-        fresh = {suffix for (suffix,) in self._insert(sql.ADD_RECORD, [r._asdict() for r in rows])}
-        subjects = [row.suffix for row in rows]
+        fresh = {suffix for (suffix,) in self._insert(sql.ADD_RECORD, rows)}
+        subjects = [row["suffix"] for row in rows]
         known = [subject for subject in subjects if subject not in fresh]
         minted = self._minted(known)
         free = [Intent(each, NO_EVENT, at, b"") for each in subjects if each not in minted]
@@ -65,7 +67,7 @@ class Chains(Journal):
         return {subject for (subject,) in found}
 
     def _insert_record(self, record: Record) -> None:
-        self._rows(sql.ADD_RECORD, RecordRow.of(record)._asdict())
+        self._rows(sql.ADD_RECORD, record_row(record))
 
     @written
     def claim(self, intent: Intent, signer_id: str) -> Intent | None:
@@ -308,6 +310,6 @@ def bundle_line(bundle: Bundle) -> SignatureRow:
     return SignatureRow(signature.key_id, "bundle", digest, signature.signed_at)
 
 
-def record_values(record: Record) -> dict[str, str | bytes | int]:
+def record_values(record: Record) -> dict[str, Any]:
     """A record and what it is found by, as the database keeps them, but for the packing."""
-    return RecordRow.of(record)._asdict() | {"body": record.canonical}
+    return {**record_row(record), "body": record.canonical}

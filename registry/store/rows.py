@@ -1,7 +1,7 @@
 """The rows that are no documents: what is claimed, where keys are, what was signed and done."""
 
 from dataclasses import dataclass
-from typing import Final, NamedTuple, Self
+from typing import Final, NamedTuple, TypedDict
 
 from registry.protocol.canonical import JsonObject
 from registry.protocol.instant import Instant
@@ -28,7 +28,7 @@ class Intent:
     body: bytes
 
 
-class RecordRow(NamedTuple):
+class RecordRow(TypedDict):
     """A record, packed, and what it is found by, as the database keeps them."""
 
     digest: bytes
@@ -39,19 +39,19 @@ class RecordRow(NamedTuple):
     source_version: int
     body: bytes
 
-    @classmethod
-    def of(cls, record: Record) -> Self:
-        """The row of a record."""
-        source, number = record.source, record.number
-        return cls(
-            record.digest,
-            number.suffix,
-            number.year,
-            source.kind,
-            source.id,
-            source.version,
-            pack(record.canonical),
-        )
+
+def record_row(record: Record) -> RecordRow:
+    """The row of a record."""
+    source, number = record.source, record.number
+    return {
+        "digest": record.digest,
+        "suffix": number.suffix,
+        "year": number.year,
+        "source_kind": source.kind,
+        "source_id": source.id,
+        "source_version": source.version,
+        "body": pack(record.canonical),
+    }
 
 
 class MintRow(NamedTuple):
