@@ -17,8 +17,9 @@ from registry.services.desk import Desk
 from registry.services.mint import BUILDER_VERSION
 from registry.services.minting import POOLED_FROM, Pair, Passed, Work
 from registry.services.workers import cores, pooled
-from registry.signing.bulk import MintBatch
+from registry.signing.mints import MintBatch
 from registry.store.base import held
+from registry.store.rows import record_row
 from registry.store.shards import Job, NewShard
 
 JOB_TYPE: Final = "pith_mint_job"
@@ -140,8 +141,7 @@ def _read(page: _Page) -> _Packed:
 
 
 def _passed(record: Record, refused: PithError | None, told: Any) -> Passed:
-    about = record.number, record.source.id, record.submitted_at
-    return Passed(*about, False, refused, told, record.canonical, None)
+    return Passed(record_row(record), record.submitted_at.micros, False, refused, told, None)
 
 
 def _refused(batch: MintBatch, snapshot: Paper | bytes | PithError | None) -> PithError | None:
