@@ -11,6 +11,7 @@ from registry.cli import _output
 from registry.cli._boundary import note
 from registry.errors import StoreError, UsageError, printable
 from registry.protocol.bundle import served_bytes
+from registry.protocol.checks import counted
 from registry.protocol.instant import Instant
 from registry.protocol.keyset import KeySetBody
 from registry.protocol.keyset_chain import Chain
@@ -71,7 +72,7 @@ def note_digest(handover: "Handover") -> None:
         note(line)
     wanted = policy(handover.history, handover.nonce).wanted
     if wanted:
-        note(f"{wanted} approvals are wanted first: pith ceremony approve")
+        note(f"{counted(wanted, 'approval', 'is')} wanted first: pith ceremony approve")
     note(f"it expires at {handover.expires_at.seconds}")
 
 

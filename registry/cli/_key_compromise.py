@@ -12,6 +12,7 @@ from registry.cli._keyset import preview, successor_told, told
 from registry.cli._options import AsJson, Home, Output, confirmed, known_key, the_app
 from registry.errors import MalformedError, shown
 from registry.protocol.bundle import served_bytes
+from registry.protocol.checks import counted
 from registry.protocol.instant import Instant
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ def _plan(desk: "Desk", key_id: str, reason: str) -> None:
     job = plan_reissue(desk, key_id, reason, at=desk.clock())
     counts = desk.store.count_items(job.job)
     for verdict, why, count in counts:
-        note(f"{count} receipts are {verdict}" + (f" ({why})" if why else ""))
+        note(f"{counted(count, 'receipt', 'is')} {verdict}" + (f" ({why})" if why else ""))
     if not counts:
         note("no receipt of ours is under it")
         return

@@ -7,6 +7,7 @@ import typer
 from registry.cli import _output
 from registry.cli._boundary import note
 from registry.errors import ConfigError, UsageError
+from registry.protocol.checks import counted
 
 if TYPE_CHECKING:
     from registry.app import App
@@ -84,7 +85,7 @@ def tell_copy(copy: "Copy", *, as_json: bool) -> None:
         _output.json_line(copy.to_json())
     else:
         version = f"{copy.keyset_version} {copy.keyset_sha256}"
-        _output.lines([f"{copy.records} records  key set {version}"])
+        _output.lines([f"{counted(copy.records, 'record')}  key set {version}"])
 
 
 def tell_locked(copy: "Copy") -> None:

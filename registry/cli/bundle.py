@@ -156,7 +156,7 @@ def merge(
     taken = merge_bundles(desk, verifier, [(path, read_bytes(path)) for path in files])
     for row in taken.quarantined:
         note(f"{row.kind} {row.name} is {row.verdict} and left out: {row.reason} [{row.code}]")
-    note(f"{counted(len(taken.new), 'event')} were new here")
+    note(f"{counted(len(taken.new), 'event', 'was')} new here")
     bundle = build_bundle(desk, signer, taken.record, at=at)
     _output.document(bundle.to_bytes(), output)
     return exit_code(VerificationError("", code="")) if taken.quarantined else 0

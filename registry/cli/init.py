@@ -109,7 +109,8 @@ def init(
     set, which is what verifiers pin.
 
     With --restore no key is made: bring the keys back (`pith shares restore`, `pith key
-    add`), and `pith bundle import` every bundle ever published before you sign anything.
+    add`). Nothing is signed before `pith store restore --reconcile` took the key sets and
+    every bundle that was ever published.
     """
     from registry.app import new_seed, now
     from registry.config import new_config
@@ -186,7 +187,8 @@ def _restored(
     digest = body.digest.hex()
     note(f"made the home of {body.registry} anew in {app_.home}")
     note(f"key set version {body.version} is its pin: compare its digest with what you know")
-    note("bring its keys back, and import every bundle it ever published before you sign")
+    note("bring its keys back; it signs nothing until it was compared with what was published")
+    note("hint: `pith store restore --reconcile PUBLISHED…` with the key sets and every bundle")
     if as_json:
         _output.json_line(
             {"registry": body.registry, "home": str(app_.home), "keyset_sha256": digest}

@@ -14,6 +14,7 @@ from registry.cli.main import example, group
 from registry.cli.number import described
 from registry.errors import PithError
 from registry.protocol.canonical import JsonObject
+from registry.protocol.checks import counted
 from registry.protocol.instant import Instant
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def finished_before(desk: "Desk", signer: "Signer", at: Instant) -> int:
         else:
             finished += 1
     if finished:
-        note(f"finished {finished} that were interrupted")
+        note(f"finished {counted(finished, 'claim')} of interrupted commands")
     return code
 
 

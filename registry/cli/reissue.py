@@ -14,6 +14,7 @@ from registry.cli._options import AsJson, Home, PastRotation, Yes, confirmed, op
 from registry.cli._progress import Progress, time_left
 from registry.cli.main import example, group
 from registry.errors import MalformedError, UsageError
+from registry.protocol.checks import counted
 from registry.protocol.number import PithNumber
 from registry.protocol.record import Record
 
@@ -279,6 +280,8 @@ def switch(
     confirmed("switch", yes=yes)
     signer = desk.signer(desk.clock(), past_rotation)
     remade = switch(desk, signer, job, clock=desk.clock)
-    note(f"switched; {remade} were made again before, because their chain had moved")
+    note(
+        f"switched; {counted(remade, 'event', 'was')} made again before, because a chain had moved"
+    )
     if as_json:
         _output.json_line({"switched": found.signed, "made_again": remade})

@@ -14,6 +14,7 @@ from registry.cli._options import AsJson, Home, the_app
 from registry.cli._terminal import Terminal
 from registry.cli.main import example, group
 from registry.errors import ConflictError, MalformedError, PithError, UsageError, printable, shown
+from registry.protocol.checks import counted
 
 if TYPE_CHECKING:
     from registry.signing.share_paper import Paper
@@ -214,7 +215,7 @@ def check(
     if label is not None:
         lines.append(
             f"says: {label.key_id} of {label.registry} ({label.public_key.fingerprint}), "
-            f"{label.count} shares made {label.made}"
+            f"{counted(label.count, 'share')} made {label.made}"
         )
     _output.lines(lines)
 

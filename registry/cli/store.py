@@ -110,7 +110,7 @@ def restore(
         bool,
         typer.Option(
             "--reconcile",
-            help="Compare a restored store with the newest key set and every bundle.",
+            help="Compare a store that came back with the newest key set and every bundle.",
         ),
     ] = False,
     base_url: BaseUrl = None,
@@ -127,7 +127,7 @@ def restore(
     it, and would be signed a second time. `pith store restore --reconcile PUBLISHED...`
     takes the newest key set, signers lists and every bundle that was published, imports
     what is newer, and lets the registry sign again; where it has records that no bundle
-    was given of, the word is asked for.
+    was given of, and in a home of `pith init --restore`, the word is asked for.
     """
     if reconcile:
         return _reconciled(context, files, home, as_json=as_json)
@@ -161,6 +161,7 @@ def _reconciled(
         unlock,
         unplaced,
     )
+    from registry.store.keeping import REBUILT
 
     desk = open_desk(context, home)
     begin(desk, at=desk.clock())
@@ -178,7 +179,11 @@ def _reconciled(
     if code:
         note("nothing is unlocked: some of it was refused")
         return code
-    if missing:
+    if desk.store.mark == REBUILT:
+        note("this home was made from key sets alone: what it published and is not among these")
+        note("files is not known here, and would be signed a second time")
+        confirmed(WORD, yes=False)
+    elif missing:
         note(f"no bundle was given of {counted(missing, 'record')}: what was signed about them")
         note("after the backup is not known here, and would be signed a second time")
         confirmed(WORD, yes=False)

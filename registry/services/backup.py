@@ -6,6 +6,7 @@ from pathlib import Path
 
 from registry.errors import ConflictError, StoreError, shown
 from registry.protocol.canonical import JsonObject
+from registry.protocol.checks import counted
 from registry.protocol.instant import Instant
 from registry.services.importing import MADE_ANEW
 from registry.store.keeping import check_tables
@@ -105,5 +106,7 @@ def made_anew(store: Store, found: Copy, at: Instant, source: str) -> ActRow:
     keyset = store.find_keyset()
     assert keyset is not None  # examine_copy has read it
     signing = keyset.body.active("registry") or keyset.body.entries
-    reason = f"from {source} of {found.records} records and key set {found.keyset_version}"
+    reason = (
+        f"from {source} of {counted(found.records, 'record')} and key set {found.keyset_version}"
+    )
     return ActRow(MADE_ANEW, signing[0].key_id, reason, at)

@@ -11,6 +11,7 @@ from registry.protocol.instant import Instant
 from registry.protocol.keys import KeyObject
 from registry.protocol.keyset import KeySet
 from registry.signing.signer import KeyStore, Signer
+from registry.store.keeping import REBUILT
 from registry.store.rows import ActRow, KeyRow
 from registry.store.store import Store
 
@@ -135,12 +136,15 @@ class Desk:
             self._check_rotation(active, at, None)
 
     def check_reconciled(self) -> None:
-        """Raise StoreError ``store.unreconciled`` while what this store came from, a backup,
-        was not compared with what was published since: it would be signed a second time."""
-        if self.store.is_unreconciled:
+        """Raise StoreError ``store.unreconciled`` while this store, which came from a backup or
+        from key sets alone, was not compared with what was published: what it does not know
+        would be signed a second time."""
+        mark = self.store.mark
+        if mark is not None:
+            source = "was made anew from its key sets" if mark == REBUILT else "came from a backup"
             raise StoreError(
-                "this store came from a backup: nothing is signed before it was compared with "
-                "what was published since",
+                f"this store {source}: nothing is signed before it was compared with what was "
+                "published",
                 code="store.unreconciled",
                 hint="`pith store restore --reconcile PUBLISHED…` with the newest key set and "
                 "every bundle",

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from registry.errors import KeyUnavailableError, PithError
+from registry.protocol.checks import counted
 from registry.protocol.instant import Instant
 from registry.protocol.keyset_rules import check_fresh, verify_keyset
 from registry.services.desk import Desk
@@ -85,6 +86,14 @@ def _modes(desk: Desk, home: Path) -> Iterator[Finding]:
 def _store(desk: Desk) -> Finding:
     desk.store.check_database()
     minted, open_claims = desk.store.count_minted(), desk.store.count_intents()
+    if desk.store.mark is not None:
+        return Finding(
+            "store",
+            "attention",
+            f"{minted} minted; nothing is signed before this home was compared with what was "
+            "published",
+            "`pith store restore --reconcile PUBLISHED…` with the newest key set and every bundle",
+        )
     if not minted and any(act.act == MADE_ANEW for act in desk.store.acts()):
         return Finding(
             "store",
@@ -97,7 +106,7 @@ def _store(desk: Desk) -> Finding:
         return Finding(
             "store",
             "attention",
-            f"{minted} minted, {open_claims} claims of interrupted commands are open",
+            f"{minted} minted, {counted(open_claims, 'claim', 'is')} open that a command left",
             "the next `pith mint` finishes them",
         )
     return Finding("store", "ok", f"{minted} minted; the database is sound")

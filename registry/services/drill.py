@@ -10,6 +10,7 @@ from typing import Final
 
 from registry.errors import VerificationError
 from registry.protocol.bundle import Bundle
+from registry.protocol.checks import counted
 from registry.protocol.instant import Instant
 from registry.protocol.record import Record
 from registry.protocol.trust import KeySetPin, Terms
@@ -93,7 +94,9 @@ class Drill:
         began = time.monotonic()
         records = list(islice(self._records(), LIMIT))
         mint(desk, desk.signer(self._later()), records, at=self._at)
-        yield self._timed("copy", f"{len(records)} records, minted under throw-away keys", began)
+        yield self._timed(
+            "copy", f"{counted(len(records), 'record')}, minted under throw-away keys", began
+        )
         began = time.monotonic()
         for _ in range(2):
             row = recovery_key(
@@ -143,7 +146,7 @@ class Drill:
         began = time.monotonic()
         signer = desk.signer(self._later())
         count = sum(len(batch) for batch in run(desk, signer, job, clock=self._later))
-        yield self._timed("reissue run", f"{count} receipts issued again, staged", began)
+        yield self._timed("reissue run", f"{counted(count, 'receipt')} issued again, staged", began)
         began = time.monotonic()
         looked = sample(desk, signer, job, [records[0].number.suffix], at=self._later())
         yield self._timed("reissue sample", f"{looked} verified as a stranger would", began)

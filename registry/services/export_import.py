@@ -16,6 +16,7 @@ from registry.errors import (
     shown,
 )
 from registry.ingest.streams import unpacked
+from registry.protocol.checks import counted
 from registry.protocol.instant import Instant
 from registry.services.backup import Copy, examine_copy, made_anew
 from registry.services.export import with_body
@@ -194,7 +195,7 @@ def _check_end(end: End, counts: dict[str, int], digest: str) -> None:
     for name, count in counts.items():
         if end.rows[name] != count:
             raise MismatchError(
-                f"{count} rows of {name}, by the end {end.rows[name]}",
+                f"{counted(count, 'row')} of {name}, by the end {end.rows[name]}",
                 code="export.counts",
                 hint=HINT,
             )

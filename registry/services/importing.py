@@ -8,7 +8,7 @@ from typing import Final, NoReturn
 from registry.errors import ConflictError, MalformedError, PithError, VerificationError, shown
 from registry.protocol.bundle import Bundle
 from registry.protocol.bundle_checks import bindings_of
-from registry.protocol.checks import Report, Verdict
+from registry.protocol.checks import Report, Verdict, counted
 from registry.protocol.event import Event
 from registry.protocol.evidence import Proof
 from registry.protocol.instant import Instant
@@ -94,7 +94,7 @@ def import_bundle(desk: Desk, verifier: Verifier, source: str, data: bytes) -> T
         lacking = holding.required(verifier.dated(offer.bundles[0][0])) - offer.events.keys()
         if lacking:
             raise ConflictError(
-                f"it lacks {len(lacking)} events of {offer.registry} that were seen before: "
+                f"it lacks {counted(len(lacking), 'event')} of {offer.registry} seen before: "
                 f"{min(lacking)} …",
                 code="import.rollback",
                 hint="it is older than what is held, or something was withheld from it",

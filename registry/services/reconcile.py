@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from registry.errors import ConflictError, MalformedError, PithError, UsageError, shown
+from registry.protocol.checks import counted
 from registry.protocol.instant import Instant
 from registry.protocol.keyset import KeySet
 from registry.protocol.keyset_chain import follow as follow_keyset
@@ -15,6 +16,7 @@ from registry.protocol.strict_json import LARGE, read_json
 from registry.protocol.trust import KeySetPin, registry_bindings
 from registry.services.desk import Desk
 from registry.services.importing import MADE_ANEW, Verifier, import_bundle
+from registry.store.keeping import COPIED
 from registry.store.rows import ActRow
 
 RECONCILED = "reconciled"
@@ -66,15 +68,17 @@ def begin(desk: Desk, *, at: Instant) -> None:
     A copy that was put in place by hand is a home made anew now. Raises ConflictError
     ``store.reconciled``.
     """
-    if not desk.store.is_unreconciled:
+    mark = desk.store.mark
+    if mark is None:
         raise ConflictError(
-            "this store came from no backup, or was reconciled",
+            "this store came from no backup or key sets, or was reconciled",
             code="store.reconciled",
             hint="`pith bundle import` takes bundles, and nothing is locked",
         )
-    signing = desk.keyset().body.active("registry") or desk.keyset().body.entries
-    reason = "from a copy of its store that was put in place by hand"
-    desk.store.mark_restored(ActRow(MADE_ANEW, signing[0].key_id, reason, at))
+    if mark == COPIED:
+        signing = desk.keyset().body.active("registry") or desk.keyset().body.entries
+        reason = "from a copy of its store that was put in place by hand"
+        desk.store.mark_restored(ActRow(MADE_ANEW, signing[0].key_id, reason, at))
 
 
 def take_key_sets(desk: Desk, published: Published, outcome: Outcome, *, at: Instant) -> None:
@@ -107,7 +111,9 @@ def take_key_sets(desk: Desk, published: Published, outcome: Outcome, *, at: Ins
     newer = [link.keyset for link in chain[len(held) :]]
     lists = _newer_lists(desk, published.lists, newer[-1] if newer else held[-1])
     if newer or lists:
-        told = f"{len(newer)} key sets and {len(lists)} signers lists that were published"
+        told = (
+            f"{counted(len(newer), 'key set')} and {counted(len(lists), 'signers list')} published"
+        )
         signing = chain[-1].keyset.body.active("registry") or chain[-1].keyset.body.entries
         act = ActRow("taken", signing[0].key_id, told, at)
         desk.store.add_published(newer, lists, act)
@@ -173,8 +179,9 @@ def unlock(desk: Desk, outcome: Outcome, *, at: Instant) -> None:
     body = desk.keyset().body
     signing = body.active("registry") or body.entries
     told = (
-        f"with {outcome.bundles} bundles about {len(outcome.subjects)} records and key set "
-        f"{body.version}; {not_compared(desk, outcome)} records without a bundle"
+        f"with {counted(outcome.bundles, 'bundle')} about "
+        f"{counted(len(outcome.subjects), 'record')} and key set {body.version}; "
+        f"{counted(not_compared(desk, outcome), 'record')} without a bundle"
     )
     desk.store.mark_reconciled(desk.registry, ActRow(RECONCILED, signing[0].key_id, told, at))
 

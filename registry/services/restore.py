@@ -29,9 +29,9 @@ def restore_home(
     """Make the home of a registry that there was before, without keys and records.
 
     *chain* are its key sets, whose newest becomes the home's own pin, *lists* its signers
-    lists. The journal says
-    that the home was made anew at *at*: signatures of ours dated before it are taken
-    from published bundles. Gives the newest set. An interrupted call is finished by the
+    lists. The journal says that the home was made anew at *at*: signatures of ours dated
+    before it are taken from published bundles, and nothing is signed before it was
+    reconciled. Gives the newest set. An interrupted call is finished by the
     same one. Raises ConflictError ``home.exists``, StoreError ``home.write``.
     """
     keysets = [link.keyset for link in chain]

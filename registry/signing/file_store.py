@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from registry.errors import KeyUnavailableError, StoreError, shown
+from registry.protocol.checks import counted
 from registry.signing.keyfile import DEFAULT_COST, MAX_SIZE, Cost, seal, unseal
 from registry.signing.passphrase import Passphrase
 from registry.signing.private_file import read_private
@@ -63,9 +64,8 @@ class FileKeyStore(SeedStore):
         for path in names:
             _read(path)
         self._passphrase.check()
-        count = "1 key" if len(names) == 1 else f"{len(names)} keys"
         return (
-            f"{self.uri} {count} encrypted in {shown(str(self._folder), 200)},"
+            f"{self.uri} {counted(len(names), 'key')} encrypted in {shown(str(self._folder), 200)},"
             f" passphrase from {self._passphrase.uri}"
         )
 

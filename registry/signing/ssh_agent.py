@@ -10,6 +10,7 @@ from typing import Final, Self
 
 from registry.errors import KeyUnavailableError, MalformedError, shown
 from registry.protocol import schema
+from registry.protocol.checks import counted
 from registry.protocol.keys import PublicKey
 from registry.signing.agent_client import AgentClient, ed25519_blob, ed25519_key
 from registry.signing.elsewhere import ElsewhereStore
@@ -119,7 +120,7 @@ class AgentKeyStore(ElsewhereStore):
                 hint="unlock it with ssh-add -X, or add the key with ssh-add",
             )
         raise KeyUnavailableError(
-            f"the ssh-agent shows {len(blobs)} keys, and none is SHA256:"
+            f"the ssh-agent shows {counted(len(blobs), 'key')}, and none is SHA256:"
             f"{self._location.fingerprint}",
             code="key.absent",
             hint="add it with ssh-add; ssh-add -l shows what is there; no new key was made",

@@ -19,6 +19,8 @@ from registry.store.rows import ActRow
 COPIED: Final = "copied"
 """The mark of a copy that was put in no home yet."""
 RESTORED: Final = "restored"
+REBUILT: Final = "rebuilt"
+"""The mark of a store that was made from key sets alone, and knows of no record."""
 
 
 class Snapshot(Database):
@@ -55,9 +57,11 @@ class Keeping(Snapshot, Keys, Imports, Parties):
     """Whether the store was compared with what was published, since it came from a copy."""
 
     @property
-    def is_unreconciled(self) -> bool:
-        """Whether this store came from a copy that nobody compared with what was published."""
-        return self._first(tables.UNRECONCILED, {}) is not None
+    def mark(self) -> str | None:
+        """Why nothing is signed from this store yet: it is ``copied``, ``restored`` or
+        ``rebuilt``, and nobody compared it with what was published; or None."""
+        row = self._first(tables.UNRECONCILED, {})
+        return None if row is None else str(row[0])
 
     @written
     def mark_restored(self, act: ActRow) -> bool:

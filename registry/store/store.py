@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from registry.errors import ConflictError, StoreError
 from registry.protocol.keyset import KeySet
 from registry.protocol.signers import Signers
-from registry.store import sql
+from registry.store import sql, tables
 from registry.store.base import written
 from registry.store.checkpoints import Checkpoints
 from registry.store.jobs import Jobs
-from registry.store.keeping import Keeping
+from registry.store.keeping import REBUILT, Keeping
 from registry.store.packing import explanations
 from registry.store.records import Records
 from registry.store.rows import ActRow, KeyRow
@@ -60,11 +60,13 @@ class Store(Keeping, Records, Checkpoints, Jobs):
         signers lists.
 
         Their signatures were not made here, and it has no key yet; *act* says so in the
-        journal. Raises ConflictError ``store.begun``.
+        journal. It is not signed from before it was reconciled. Raises ConflictError
+        ``store.begun``.
         """
         if not self._rows(sql.ADD_META, {"name": "registry", "value": registry}):
             raise ConflictError(f"{self.place} already belongs to a registry", code="store.begun")
         self._explain()
+        self._rows(tables.MARK_UNRECONCILED, {"value": REBUILT})
         for keyset in keysets:
             self._insert_keyset(keyset, restored=True)
         for signers in lists:

@@ -5,8 +5,10 @@ from pathlib import Path
 
 from registry.config import load_config
 from tests.cli.lab import ABSTRACT, REGISTRY, TITLE, Done, process, record, rows
+from tests.cli.terminal import Session, at_terminal
 
 PAPER = "arxiv:2401.00001"
+LOCKED = "store.unreconciled"
 NUMBERS = (PAPER, "arxiv:2401.00002v1", "arxiv:2401.00002v2")
 HEADS = "SELECT subject, signer_id, event_id FROM heads ORDER BY subject, signer_id"
 
@@ -14,6 +16,12 @@ HEADS = "SELECT subject, signer_id, event_id FROM heads ORDER BY subject, signer
 def secret(home: Path) -> str:
     """Where the passphrase of a home's key files is."""
     return load_config(home).passphrase or ""
+
+
+def reconciled(home: Path, *published: Path) -> Session:
+    """Compare a home with what was published, and say that it is all."""
+    reconcile = ("store", "restore", "--reconcile", *published)
+    return at_terminal(*reconcile, home=home, answers=[("to go on", "unpublished")]).fine()
 
 
 def snapshot(home: Path, headline: str) -> Done:
@@ -71,14 +79,18 @@ def test_a_lost_registry_is_rebuilt_and_chains_on(stocked: Path, tmp_path: Path)
     ).fine()
     digest = process("keyset", "verify", keys).fine().lines[0].split()[-1]
     assert made.lines == [digest]
-    mint = process("mint", "-", home=home, stdin=record().canonical).refused(7, "key.unknown")
-    assert f"`pith key add {key_id} --signer URI`" in mint.err
+    mint = process("mint", "-", home=home, stdin=record().canonical)
+    assert "`pith store restore --reconcile PUBLISHED…`" in mint.refused(8, LOCKED).err
     shutil.copytree(stocked / "keys", home / "keys")
     process("key", "add", key_id, "--signer", "file:", home=home).fine()
 
+    process("mint", "-", home=home, stdin=record().canonical).refused(8, LOCKED)
     taken = process("bundle", "import", *bundles, home=home).fine()
 
     assert [line.split()[2] for line in taken.lines] == ["3", "1", "1"]
+    process("mint", "-", home=home, stdin=record().canonical).refused(8, LOCKED)
+    told = reconciled(home, keys, lists, *bundles)
+    assert "made from key sets alone" in told.screen
     assert states(home) == before
     assert rows(home, HEADS) == heads
     assert process("party", "list", home=home).fine().out == (
@@ -101,7 +113,7 @@ def test_a_rebuilt_home_that_forks_itself_leaves_evidence(stocked: Path, tmp_pat
     """What the handbook warns of: signing in the lost home too, after it was rebuilt."""
     keys, _, *bundles = published_without_parties(stocked, tmp_path / "published")
     home = restored(stocked, keys, tmp_path / "home")
-    process("bundle", "import", *bundles, home=home).fine()
+    reconciled(home, keys, *bundles)
     files = []
     for place in (stocked, home):
         snapshot(place, f"from {place.name}")
@@ -140,7 +152,25 @@ def restored(lost: Path, keys: Path, home: Path) -> Path:
     return home
 
 
-def test_doctor_says_that_nothing_was_imported_yet(stocked: Path, tmp_path: Path) -> None:
+def test_a_home_made_anew_stays_locked_without_the_word(stocked: Path, tmp_path: Path) -> None:
+    keys, _, bundle = published_without_parties(stocked, tmp_path / "published")
+    home = restored(stocked, keys, tmp_path / "home")
+    reconcile = ("store", "restore", "--reconcile", keys, bundle)
+
+    process(*reconcile, home=home).refused(2, "usage.confirm")
+    told = at_terminal(*reconcile, home=home, answers=[("to go on", "yes")])
+    assert told.code == 130
+    process("mint", "-", home=home, stdin=record().canonical).refused(8, LOCKED)
+    process("store", "restore", "--reconcile", bundle, home=home).refused(2, "reconcile.keyset")
+
+    reconciled(home, keys, bundle)
+    process("mint", "-", home=home, stdin=record().canonical).fine()
+    process(*reconcile, home=home).refused(6, "store.reconciled")
+    acts = process("key", "audit", "--json", home=home).object["acts"]
+    assert [act["act"] for act in acts] == ["home made anew", "reconciled"]
+
+
+def test_doctor_says_what_is_locked(stocked: Path, tmp_path: Path) -> None:
     keys, _, bundle = published_without_parties(stocked, tmp_path / "published")
     home = restored(stocked, keys, tmp_path / "home")
 
@@ -150,6 +180,8 @@ def test_doctor_says_that_nothing_was_imported_yet(stocked: Path, tmp_path: Path
 
     assert store() == "attention"
     process("bundle", "import", bundle, home=home).fine()
+    assert store() == "attention"
+    reconciled(home, keys, bundle)
     assert store() == "ok"
 
 

@@ -15,9 +15,10 @@ from registry.services.bundle import build_bundle
 from registry.services.desk import Desk
 from registry.services.importing import Taken, Verifier, import_bundle
 from registry.services.mint import mint
+from registry.services.reconcile import RECONCILED
 from registry.services.restore import restore_home
 from registry.signing.memory import MemoryKeyStore
-from registry.store.rows import QuarantineRow
+from registry.store.rows import ActRow, QuarantineRow
 from tests.services.registry import RECORD, World, paper
 
 
@@ -65,7 +66,7 @@ def apart(desk: Desk) -> list[QuarantineRow]:
 
 def restored(world: World, home: Path, *keysets: KeySet) -> World:
     """The registry of *world* in an empty home, made anew from its key sets, with its keys
-    within reach."""
+    within reach, and its lock opened: what it holds shows in what is signed."""
     anew = replace(world, home=home)
     desk = world.desk()
     chain = verify_chain(keysets or desk.store.list_keysets())
@@ -73,6 +74,8 @@ def restored(world: World, home: Path, *keysets: KeySet) -> World:
     store = anew.desk().store
     for row in desk.store.list_keys():
         store.add_key(row)
+    entry = desk.keyset().body.entries[0]
+    store.mark_reconciled(desk.registry, ActRow(RECONCILED, entry.key_id, "a test", world.clock()))
     return anew
 
 

@@ -20,6 +20,7 @@ from registry.services.export_form import End, row_bytes
 from registry.services.export_import import BATCH, ExportFile, import_export
 from registry.services.mint import mint
 from registry.store import sql
+from registry.store.keeping import COPIED, RESTORED
 from registry.store.store import Store
 from registry.store.tables import BINARY, BY_NAME, TABLES
 from tests.cli.lab import record
@@ -89,7 +90,7 @@ def test_every_row_of_every_table_comes_back_to_the_byte(full: World, tmp_path: 
             assert before, table.name
             assert after[: len(before)] == before, table.name
             assert len(after) - len(before) == (table.name == "acts"), table.name
-        assert copy.is_unreconciled
+        assert copy.mark == RESTORED
         assert copy.acts()[-1].act == "home made anew"
 
 
@@ -113,7 +114,7 @@ def test_the_same_rows_are_the_same_bytes_wherever_they_are(full: World, tmp_pat
         first, second = exported(store), exported(store)
     with Store(copy) as other:
         other._engine.rows("VACUUM", {})
-        assert other.is_unreconciled
+        assert other.mark == COPIED
         third = exported(other)
 
     assert first == second == third
