@@ -391,13 +391,9 @@ class Postgres:
     def take(self, name: str, query: str, values: Values) -> Iterator[Holding | None]:
         """Hold the first row of a query that no other process holds, in a transaction of
         another connection, which is kept for the next."""
-        other = self._holder or self._hold_with()
-        self._holder = None
+        other, key = self._retried(lambda: self._taken(query, values))
         try:
-            with self._held_by(other):
-                other.execute("BEGIN")
-                found = other.execute(f"{translated(query)}{_FIRST_FREE}", values).fetchall()
-            yield _Held(other, found[0][0], self.place) if found else None
+            yield None if key is None else _Held(other, key, self.place)
         finally:
             with suppress(psycopg.Error):
                 other.execute("ROLLBACK")
@@ -414,21 +410,16 @@ class Postgres:
         free = f"{query} LIMIT {FEW} FOR SHARE SKIP LOCKED"
         return len(rows.difference(self.write(lambda: self.rows(free, values))))
 
-    def _hold_with(self) -> psycopg.Connection[Row]:
+    def _taken(self, query: str, values: Values) -> tuple[psycopg.Connection[Row], int | None]:
+        other, self._holder = self._holder or self._connect(), None
         try:
-            other = self._connect()
             other.execute("SET idle_in_transaction_session_timeout = 0")
-        except psycopg.Error as error:
-            raise store_error(self.place, error) from None
-        return other
-
-    @contextmanager
-    def _held_by(self, other: psycopg.Connection[Row]) -> Iterator[None]:
-        try:
-            yield
-        except psycopg.Error as error:
+            other.execute("BEGIN")
+            found = other.execute(f"{translated(query)}{_FIRST_FREE}", values).fetchall()
+        except psycopg.Error:
             other.close()
-            raise store_error(self.place, error) from None
+            raise
+        return other, found[0][0] if found else None
 
     # -- the whole -----------------------------------------------------------------
 

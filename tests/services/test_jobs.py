@@ -18,10 +18,11 @@ from registry.services.jobs import described
 from registry.services.mint import mint, receipt_of
 from registry.services.minting import Pair, Passed, as_pair, mint_all
 from registry.services.reissue_plan import plan_reissue
-from registry.services.reissue_run import open_job, run
+from registry.services.reissue_run import open_job, run, signed
 from registry.services.reissue_switch import switch
+from registry.store.jobs import Claim
 from registry.store.rows import ActRow
-from registry.store.shards import Job
+from registry.store.shards import FIRST, LAST, Job
 from tests.cli.lab import record
 from tests.services.registry import START, World, paper
 from tests.services.reissued import rotate
@@ -362,3 +363,27 @@ def test_a_switch_that_was_killed_after_it_discarded_is_resumed_and_switched(
     assert [step.records for step in worked(desk)] == [2]
     assert switch(desk, signer, open_job(desk), clock=desk.clock) == 0
     assert_sound(desk)
+
+
+def test_of_two_that_work_at_one_shard_each_place_is_claimed_by_one(
+    world: World, desk: Desk
+) -> None:
+    """A worker whose hold was lost goes on beside the one that took over."""
+    mint(desk, desk.signer(START), RECORDS, at=START)
+    old, _ = rotate(desk, lambda: world.clock.move(60))
+    job = plan_reissue(desk, old, "rotation", at=desk.clock())
+    desk.store.begin_run(job.job, done=0, at=desk.clock())
+    late = world.desk()
+    signer = late.signer(world.clock())
+    one = signed(late, signer, open_job(late), world.clock, limit=5)
+    read = desk.store.unsigned(job.job, desk.registry, (FIRST, LAST), after="", count=5)
+    next(one)
+
+    at = world.clock.move(1)
+    claims = [Claim(item.subject, item.head, at.micros, item.prev, item.at) for item in read]
+    assert desk.store.claim_items(job.job, claims) == set()
+
+    times = {item.subject: item.at for item in read}
+    again = desk.store._rows("SELECT subject, at FROM job_items WHERE at <> 0", {})
+    assert times.keys() == dict(again).keys()  # type: ignore[arg-type]
+    assert {taken for _, taken in again} == {at.plus(seconds=-1).micros}
