@@ -143,11 +143,14 @@ def _check_verdict(value: Json, path: str) -> None:
 
 
 def graph_snapshot(paper: Paper, record: Record, *, builder_version: str) -> JsonObject:
-    """The ``graph_snapshot`` of *paper*, which must be the paper of *record*.
+    """The ``graph_snapshot`` of *paper*, which must be the paper of *record*: see `check_paper`."""
+    check_paper(paper, record)
+    return unchecked_snapshot(paper, record, builder_version)
 
-    Raises MismatchError ``graph.title`` or ``graph.abstract`` when the text is
-    not the one whose digest stands in the record.
-    """
+
+def check_paper(paper: Paper, record: Record) -> None:
+    """Raise MismatchError ``graph.title`` or ``graph.abstract`` when a text of the paper is
+    not the one whose digest stands in the record."""
     for what, text, wanted in (
         ("title", paper.title, record.title_sha256),
         ("abstract", paper.abstract, record.abstract_sha256),
@@ -159,20 +162,26 @@ def graph_snapshot(paper: Paper, record: Record, *, builder_version: str) -> Jso
                 code=f"graph.{what}",
                 hint="give the text exactly as the source has it",
             )
-    return _snapshot(paper, record, builder_version)
 
 
-def _snapshot(paper: Paper, record: Record, builder_version: str) -> JsonObject:
+def shown_texts(paper: Paper) -> tuple[str, str, str]:
+    """Title, authors and abstract as a snapshot shows them."""
+    return collapse(paper.title), authors_text(paper.authors), abstract_excerpt(paper.abstract)
+
+
+def unchecked_snapshot(paper: Paper, record: Record, builder_version: str) -> JsonObject:
+    """What `graph_snapshot` gives, whether or not it is the paper of the record."""
+    title, authors, excerpt = shown_texts(paper)
     return {
         "paper": {
-            "title": collapse(paper.title),
+            "title": title,
             "license": record.license,
             "headline": paper.headline,
             "cross_cats": list(record.cross_cats),
             "primary_cat": record.primary_cat,
-            "authors_text": authors_text(paper.authors),
+            "authors_text": authors,
             "submitted_at": record.submitted_at.seconds,
-            "abstract_excerpt": abstract_excerpt(paper.abstract),
+            "abstract_excerpt": excerpt,
         },
         "claims": {
             "count": len(paper.claims),

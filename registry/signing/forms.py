@@ -7,12 +7,14 @@ changes. So what stands between the places is what those functions say, and stay
 
 import base64
 from collections.abc import Mapping
+from functools import cache
 from operator import itemgetter
 from typing import Final
 
 from registry.protocol.canonical import embedded, plain_canonical
 from registry.protocol.event import Event, EventBody, Signature, SignerRef, record_created
 from registry.protocol.event_types import EVENT_TYPES, GRAPH_SNAPSHOT
+from registry.protocol.graph import Paper, check_paper, shown_texts, unchecked_snapshot
 from registry.protocol.instant import Instant
 from registry.protocol.number import PithNumber
 from registry.protocol.receipt import Receipt
@@ -23,12 +25,13 @@ _NUMBER: Final = PithNumber(0, "<number>")
 _VERSION: Final = 8_888_888_888
 _DIGEST, _PREV, _EVENT = b"\xfd" * 32, b"\xfc" * 32, b"\xfb" * 32
 _SIGNATURE, _SEAL = b"\xfa" * 64, b"\xf9" * 64
+_SUBMITTED: Final = Instant.parse_seconds("9999-12-31T23:59:58Z")
 _RECORD: Final = Record(
     Source("<kind>", "<id>", _VERSION),
-    license="",
-    primary_cat="",
-    submitted_at=Instant(0),
-    cross_cats=(),
+    license="<license>",
+    primary_cat="<primary>",
+    submitted_at=_SUBMITTED,
+    cross_cats=("<others>",),
     title_sha256="",
     abstract_sha256="",
     canonical=b'"<record>"',
@@ -36,6 +39,7 @@ _RECORD: Final = Record(
     number=_NUMBER,
 )
 _PAYLOAD: Final = b'"<payload>"'
+_PAPER: Final = Paper("<title>", "<abstract>", "<authors>", "<headline>")
 
 
 class Form:
@@ -101,6 +105,50 @@ class MintForms:
         shown = EventBody(row.name, _NUMBER, row.targets[0], {}, who, at.whole, (), prev)
         place = {"prev": _PREV.hex().encode()}
         self.shown_body, self.shown = _event(_with_payload(shown), place, at)
+
+
+_SNAPSHOT: Final = {
+    "title": b'"<title>"',
+    "authors": b'"<authors>"',
+    "abstract": b'"<abstract>"',
+    "headline": b'"<headline>"',
+    "license": b'"<license>"',
+    "primary": b'"<primary>"',
+    "others": b'["<others>"]',
+    "submitted": _SUBMITTED.seconds.encode(),
+    "kind": b'"<kind>"',
+    "id": b'"<id>"',
+    "version": str(_VERSION).encode(),
+}
+
+
+@cache
+def _snapshot_form(builder_version: str) -> Form:
+    snapshot = unchecked_snapshot(_PAPER, _RECORD, builder_version)
+    payload = {"graph_snapshot": snapshot, "verdict_id": _PAPER.verdict_id}
+    return Form(plain_canonical(payload), _SNAPSHOT)
+
+
+def plain_snapshot(paper: Paper, record: Record, builder_version: str) -> bytes:
+    """The payload of the snapshot of a record's paper that `Paper.is_plain`, in its canonical
+    bytes; texts and the record's members are all that differs from one to the next. Raises
+    what `check_paper` raises."""
+    check_paper(paper, record)
+    title, authors, abstract = shown_texts(paper)
+    source = record.source
+    return _snapshot_form(builder_version).fill(
+        plain_canonical(title),
+        plain_canonical(authors),
+        plain_canonical(abstract),
+        plain_canonical(paper.headline),
+        plain_canonical(record.license),
+        plain_canonical(record.primary_cat),
+        plain_canonical(record.cross_cats),
+        record.submitted_at.seconds.encode(),
+        plain_canonical(source.kind),
+        plain_canonical(source.id),
+        b"%d" % source.version,
+    )
 
 
 def _with_payload(body: EventBody) -> EventBody:

@@ -8,24 +8,20 @@ once their places are claimed. Self-check as in `registry.signing.bulk`.
 import base64
 import hashlib
 from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from registry.errors import MalformedError
 from registry.protocol.canonical import canonical, plain_canonical
 from registry.protocol.ed25519 import SIGNATURE_LENGTH
 from registry.protocol.event import MAX_EVENT_BYTES, SignerRef
-from registry.protocol.event_types import EVENT_TYPES, GRAPH_SNAPSHOT
 from registry.protocol.graph import Paper, graph_snapshot
 from registry.protocol.instant import Instant
 from registry.protocol.number import PithNumber
-from registry.protocol.payloads import About
 from registry.protocol.receipt import receipt_message
 from registry.protocol.record import Record
 from registry.signing.bulk import check_payload, checking, examine_ends
-from registry.signing.forms import MintForms
+from registry.signing.forms import MintForms, plain_snapshot
 from registry.signing.signer import Signer
-
-_SNAPSHOT: Final = EVENT_TYPES[GRAPH_SNAPSHOT]
 
 
 class Signed(NamedTuple):
@@ -149,13 +145,12 @@ def snapshot_payload(paper: Paper, record: Record, *, builder_version: str) -> b
     Raises MismatchError ``graph.title`` or ``graph.abstract`` where it is another paper,
     MalformedError where no event could say it.
     """
+    if paper.is_plain:
+        return plain_snapshot(paper, record, builder_version)
     value = {
         "graph_snapshot": graph_snapshot(paper, record, builder_version=builder_version),
         "verdict_id": paper.verdict_id,
     }
-    if paper.is_plain:
-        _SNAPSHOT.check_payload(value, About(record.number, _SNAPSHOT.targets[0]), "$")
-        return plain_canonical(value)
     payload = canonical(value)
     check_payload(record.number, payload)
     return payload
