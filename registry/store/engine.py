@@ -45,6 +45,10 @@ class Engine(Protocol):
         """Run an ``INSERT … VALUES`` for many rows at once; what its RETURNING gives, in no
         order."""
 
+    def fill(self, statement: str, many: Iterable[Values]) -> None:
+        """Insert rows of another store, whole and as they are: what the database numbers by
+        itself goes on after them."""
+
     def lock(self, statement: str, values: Values, *, shared: bool = False) -> list[Row]:
         """Run a query inside `write`; nobody else changes the rows it gives before that ends.
         Others may hold them *shared* too."""

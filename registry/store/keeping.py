@@ -97,7 +97,7 @@ class Keeping(Snapshot, Keys, Imports, Parties):
     @written
     def fill(self, statement: str, rows: Sequence[Values]) -> None:
         """Put rows into a new store, whole and as they are."""
-        self._insert(statement, rows)
+        self._engine.fill(statement, rows)
 
 
 def check_tables(store: Snapshot) -> None:

@@ -5,144 +5,45 @@ statement that writes, or locked. What the server gives up for another's sake is
 a COMMIT whose answer was lost, a row that was written with it says what became of it.
 """
 
-import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from functools import cache
-from importlib import resources
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, TypeVar
 
 import psycopg
-from psycopg import errors
 
 from registry.errors import StoreError, UsageError
+from registry.store import postgres_connection
 from registry.store.engine import FEW, Holding, Row, Values
-from registry.store.postgres_settings import check_settings
+from registry.store.postgres_connection import connect, is_lost, may_pass, store_error
+from registry.store.postgres_schema import LISTED, OWN, make_schema
+from registry.store.postgres_stage import Stage, stage_of, translated
 
 T = TypeVar("T")
-SCHEMA: Final = "pith"
-PATIENCE: Final = 30.0
-"""Seconds for which what may pass is tried again, and for which a lock is waited for."""
 _PAUSES: Final = (0.0, 0.005, 0.02, 0.1, 0.5)
 _FEW: Final = 20
 _PAGE: Final = 1000
-_OWN: Final = ("made", "writers", "holds")
-_PASSING: Final = (
-    errors.SerializationFailure,
-    errors.DeadlockDetected,
-    errors.AdminShutdown,
-    errors.CrashShutdown,
-    errors.CannotConnectNow,
-)
-_VALUE: Final = re.compile(r"(?<![:\w]):([a-z_0-9]+)")
-_INSERT: Final = re.compile(r"INSERT INTO (\w+) \(([^)]*)\) VALUES \(([^)]*)\)(.*)", re.DOTALL)
-_CONNECTION: Final = {
-    "application_name": "pith",
-    "connect_timeout": "10",
-    "keepalives_idle": "20",
-    "keepalives_interval": "5",
-    "keepalives_count": "3",
+_FIRST_FREE: Final = " LIMIT 1 FOR UPDATE SKIP LOCKED"
+_NUMBERED: Final = {
+    "acts": "seq",
+    "events": "seq",
+    "signatures": "seq",
+    "foreign_events": "seq",
+    "jobs": "job",
 }
-
-
-class _Stage(NamedTuple):
-    """How many rows get into a table: the stage they are copied to, and the way from there."""
-
-    table: str
-    values: tuple[str, ...]
-    create: str
-    copy: str
-    insert: str
-    clear: str
-
-
-@cache
-def translated(statement: str) -> str:
-    """A statement with its values named as the driver wants them."""
-    return _VALUE.sub(r"%(\1)s", statement.replace("%", "%%"))
-
-
-@cache
-def _stage(statement: str) -> _Stage | None:
-    """How to run an INSERT for many rows; None where it is of another shape."""
-    found = _INSERT.fullmatch(statement)
-    if found is None:
-        return None
-    table, columns, items, rest = found[1], found[2].split(", "), found[3].split(", "), found[4]
-    pairs = [
-        (column, item[1:])
-        for column, item in zip(columns, items, strict=True)
-        if item.startswith(":")
-    ]
-    stage = f"stage_{table}"
-    named = ", ".join(f"{column} AS {value}" for column, value in pairs)
-    listed = ", ".join(value for _, value in pairs)
-    taken = ", ".join(item.removeprefix(":") for item in items)
-    return _Stage(
-        stage,
-        tuple(value for _, value in pairs),
-        f"CREATE TEMPORARY TABLE IF NOT EXISTS {stage} ON COMMIT DELETE ROWS "  # noqa: S608
-        f"AS SELECT {named} FROM {table} WITH NO DATA",
-        f"COPY {stage} ({listed}) FROM STDIN (FORMAT BINARY)",
-        f"INSERT INTO {table} ({found[2]}) SELECT {taken} FROM {stage}{rest}",  # noqa: S608
-        f"DELETE FROM {stage}",  # noqa: S608 - constants
-    )
-
-
-def store_error(place: str, error: psycopg.Error) -> StoreError:
-    """The StoreError that says what to do about an exception of the driver."""
-    said = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    if isinstance(error, errors.DiskFull):
-        return StoreError(
-            f"cannot write {place}: {said}",
-            code="store.write",
-            hint="free space on the server; nothing was half-written, run the command again",
-        )
-    if isinstance(error, errors.ReadOnlySqlTransaction | errors.InsufficientPrivilege):
-        return StoreError(
-            f"{place} may not be written: {said}",
-            code="store.readonly",
-            hint="connect as the owner of the schema pith, to the server that is written to",
-        )
-    if isinstance(error, errors.LockNotAvailable):
-        return StoreError(
-            f"{place} is held by another process: {said}",
-            code="store.busy",
-            hint="wait for the other pith to end",
-        )
-    if isinstance(error, errors.DataCorrupted | errors.IndexCorrupted):
-        return StoreError(
-            f"{place} is not a sound database: {said}",
-            code="store.damaged",
-            hint="restore it from a backup; do not write to it",
-        )
-    if is_lost(error):
-        return StoreError(
-            f"the connection to {place} is lost: {said}",
-            code="store.lost",
-            hint="run the command again once the server answers: what was kept is found there, "
-            "and nothing is done twice",
-        )
-    return StoreError(f"database error on {place}: {said}", code="store.error")
-
-
-def is_lost(error: psycopg.Error) -> bool:
-    """Whether the connection is gone, and not only this statement."""
-    lost = (errors.AdminShutdown, errors.CrashShutdown, errors.CannotConnectNow)
-    return isinstance(error, lost) or (
-        isinstance(error, psycopg.OperationalError)
-        and (error.sqlstate is None or error.sqlstate.startswith("08"))
-    )
-
-
-def migrations() -> list[str]:
-    """The SQL of each migration, in the order of their numbers."""
-    folder = resources.files("registry.store").joinpath("migrations", "postgres")
-    files = sorted((f for f in folder.iterdir() if f.name.endswith(".sql")), key=lambda f: f.name)
-    return [file.read_text("utf-8") for file in files]
+"""What the database numbers by itself."""
+_NUMBER: Final = "SELECT setval(pg_get_serial_sequence('{0}', '{1}'), (SELECT max({1}) FROM {0}))"
+_CHECKSUMS: Final = (
+    "SELECT checksum_failures FROM pg_stat_database "
+    "WHERE datname = current_database() AND checksum_failures > 0"
+)
+_BROKEN: Final = (
+    "SELECT c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid "
+    "JOIN pg_namespace n ON n.oid = c.relnamespace "
+    "WHERE n.nspname = 'pith' AND NOT i.indisvalid ORDER BY c.relname"
+)
 
 
 class Postgres:
@@ -158,7 +59,7 @@ class Postgres:
         self._cursors = 0
         self._holder: psycopg.Connection[Row] | None = None
         try:
-            self._db = self._connect()
+            self._db = connect(url, read_only=read_only)
         except psycopg.Error as error:
             raise StoreError(
                 f"cannot open {url}: {str(error).strip()}",
@@ -167,8 +68,7 @@ class Postgres:
                 "say how",
             ) from None
         try:
-            check_settings(self._db, url)
-            self._migrate(create=create)
+            make_schema(self._db, url, create=create, read_only=read_only)
         except psycopg.Error as error:
             self._db.close()
             raise store_error(url, error) from None
@@ -188,26 +88,12 @@ class Postgres:
 
     # -- connections ---------------------------------------------------------------
 
-    def _connect(self) -> psycopg.Connection[Row]:
-        given = psycopg.conninfo.conninfo_to_dict(self.place)
-        defaults = {name: value for name, value in _CONNECTION.items() if name not in given}
-        made = psycopg.connect(self.place, autocommit=True, **defaults)  # type: ignore[arg-type]
-        try:
-            made.execute(f"SET search_path = {SCHEMA}")
-            made.execute(f"SET lock_timeout = '{PATIENCE:.0f}s'")
-            if self._read_only:
-                made.execute("SET default_transaction_read_only = on")
-        except BaseException:
-            made.close()
-            raise
-        return made
-
     def _connected(self) -> None:
         """Have a connection that works, as far as is known."""
         if self._closed:
             raise StoreError(f"{self.place} was closed", code="store.error")
         if self._db.closed:
-            self._db = self._connect()
+            self._db = connect(self.place, read_only=self._read_only)
             self._writer = None
             self._stages.clear()
 
@@ -221,8 +107,7 @@ class Postgres:
             except psycopg.Error as error:
                 now = time.monotonic()
                 began = now if began is None else began
-                passing = isinstance(error, _PASSING) or is_lost(error)
-                if not passing or now - began > PATIENCE:
+                if not may_pass(error) or now - began > postgres_connection.PATIENCE:
                     raise store_error(self.place, error) from None
                 if is_lost(error):
                     self._db.close()
@@ -286,19 +171,28 @@ class Postgres:
         """Run an ``INSERT … VALUES`` for many rows: copied into a stage, and inserted from it by
         one statement."""
         rows = list(many)
-        stage = _stage(statement)
+        stage = stage_of(statement)
         if len(rows) < _FEW or stage is None:
             return self.each(statement, rows)
         if self._inside:
             return self._copied(stage, rows)
         return self.write(lambda: self._copied(stage, rows))
 
-    def _copied(self, stage: _Stage, rows: list[Values]) -> list[Row]:
+    def fill(self, statement: str, many: Iterable[Values]) -> None:
+        """Insert rows of another store, and number what comes after them from there."""
+        rows = list(many)
+        self.insert(statement, rows)
+        stage = stage_of(statement)
+        column = _NUMBERED.get(stage.table) if stage and rows else None
+        if stage and column:
+            self._fetch(_NUMBER.format(stage.table, column))
+
+    def _copied(self, stage: Stage, rows: list[Values]) -> list[Row]:
         taken = itemgetter(*stage.values)
         with self._db.cursor() as cursor:
             if stage.create not in self._stages:
                 cursor.execute(stage.create)
-                cursor.execute(f"SELECT * FROM {stage.table}")  # noqa: S608
+                cursor.execute(f"SELECT * FROM {stage.stage}")  # noqa: S608
                 self._stages[stage.create] = [each.type_code for each in cursor.description or ()]
             with cursor.copy(stage.copy) as copy:
                 copy.set_types(self._stages[stage.create])
@@ -332,6 +226,9 @@ class Postgres:
         except psycopg.Error as error:
             if not is_lost(error) or not self._was_kept(writer, number):
                 raise
+        except BaseException:
+            self._db.close()
+            raise
         else:
             if ended != "COMMIT":
                 raise StoreError(f"{self.place} kept nothing: {ended}", code="store.error")
@@ -379,7 +276,7 @@ class Postgres:
         """Be the only process that holds *name*: by a lock on a row, in a transaction of another
         connection, which ends with it."""
         try:
-            other = self._connect()
+            other = connect(self.place)
         except psycopg.Error as error:
             raise store_error(self.place, error) from None
         try:
@@ -411,7 +308,7 @@ class Postgres:
         return len(rows.difference(self.write(lambda: self.rows(free, values))))
 
     def _taken(self, query: str, values: Values) -> tuple[psycopg.Connection[Row], int | None]:
-        other, self._holder = self._holder or self._connect(), None
+        other, self._holder = self._holder or connect(self.place), None
         try:
             other.execute("SET idle_in_transaction_session_timeout = 0")
             other.execute("BEGIN")
@@ -444,8 +341,8 @@ class Postgres:
     def columns(self) -> dict[str, list[str]]:
         """The columns of each table of the store, without the engine's own."""
         found: dict[str, list[str]] = {}
-        for name, column in self.rows(_LISTED, {}):
-            if name not in _OWN:
+        for name, column in self.rows(LISTED, {}):
+            if name not in OWN:
                 found.setdefault(name, []).append(column)
         return found
 
@@ -458,81 +355,6 @@ class Postgres:
             code="usage.store",
             hint="back it up with pg_dump or pg_basebackup",
         )
-
-    # -- the schema ----------------------------------------------------------------
-
-    def _migrate(self, *, create: bool) -> None:
-        scripts = migrations()
-        done = self._version(len(scripts))
-        if done < len(scripts) and self._read_only:
-            raise StoreError(
-                f"{self.place} was made by an older pith (schema {done}, this one knows "
-                f"{len(scripts)})",
-                code="store.older",
-                hint="any command that writes brings it up to date",
-            )
-        if done == 0 and not create:
-            raise StoreError(
-                f"{self.place} holds no registry",
-                code="store.open",
-                hint="check that it is the right database; `pith init --store` makes one",
-            )
-        while done < len(scripts):
-            with suppress(errors.UniqueViolation, errors.DuplicateObject, errors.DuplicateTable):
-                self._migrated(scripts[done], done)
-            done = self._version(len(scripts))
-
-    def _version(self, known: int) -> int:
-        """The number of migrations that were done, 0 where there is no schema of ours."""
-        names = {name for (name,) in self._fetch(_TABLES, {"schema": SCHEMA})}
-        if not names:
-            return 0
-        found = self._fetch("SELECT by, schema FROM made") if "made" in names else []
-        if [by for by, _ in found] != [SCHEMA]:
-            raise StoreError(
-                f"the schema {SCHEMA} of {self.place} is not the store of a pith registry",
-                code="store.foreign",
-                hint="use another database; nothing was changed",
-            )
-        done = int(found[0][1])
-        if done > known:
-            raise StoreError(
-                f"{self.place} was made by a newer pith (schema {done}, this one knows {known})",
-                code="store.newer",
-                hint="use the newer version",
-            )
-        return done
-
-    def _migrated(self, script: str, done: int) -> None:
-        """One migration with its number, in a transaction; of two processes one makes it."""
-        with self._db.transaction():
-            if done == 0:
-                self._db.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
-                self._db.execute(script)
-                self._db.execute("INSERT INTO made (by, schema) VALUES (%s, 1)", [SCHEMA])
-                return
-            moved = "UPDATE made SET schema = %s WHERE schema = %s RETURNING schema"
-            if self._db.execute(moved, [done + 1, done]).fetchall():
-                self._db.execute(script)
-
-
-_FIRST_FREE: Final = " LIMIT 1 FOR UPDATE SKIP LOCKED"
-_TABLES: Final = "SELECT tablename FROM pg_tables WHERE schemaname = %(schema)s"
-_LISTED: Final = (
-    "SELECT c.relname, a.attname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
-    "JOIN pg_attribute a ON a.attrelid = c.oid WHERE n.nspname = 'pith' "
-    "AND c.relkind IN ('r', 'p') AND NOT c.relispartition AND a.attnum > 0 "
-    "AND NOT a.attisdropped ORDER BY c.relname, a.attnum"
-)
-_CHECKSUMS: Final = (
-    "SELECT checksum_failures FROM pg_stat_database "
-    "WHERE datname = current_database() AND checksum_failures > 0"
-)
-_BROKEN: Final = (
-    "SELECT c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid "
-    "JOIN pg_namespace n ON n.oid = c.relnamespace "
-    "WHERE n.nspname = 'pith' AND NOT i.indisvalid ORDER BY c.relname"
-)
 
 
 class _Held:

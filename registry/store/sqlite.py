@@ -254,6 +254,10 @@ class Sqlite:
 
     insert = each
 
+    def fill(self, statement: str, many: Iterable[Values]) -> None:
+        """Insert rows of another store: a number is always the one after the highest."""
+        self.each(statement, many)
+
     def write(self, work: Callable[[], T]) -> T:
         """Do *work* in one transaction."""
         with translated(self.place), write(self._db):

@@ -67,7 +67,7 @@ def apart(desk: Desk) -> list[QuarantineRow]:
 def restored(world: World, home: Path, *keysets: KeySet) -> World:
     """The registry of *world* in an empty home, made anew from its key sets, with its keys
     within reach, and its lock opened: what it holds shows in what is signed."""
-    anew = replace(world, home=home)
+    anew = replace(world, home=home, store=None)
     desk = world.desk()
     chain = verify_chain(keysets or desk.store.list_keysets())
     restore_home(home, anew.config, chain, at=world.clock())

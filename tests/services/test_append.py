@@ -19,6 +19,12 @@ from tests.cli.lab import ABSTRACT, TITLE
 from tests.services.registry import RECORD, START, World, finished, paper
 
 
+@pytest.fixture(name="engine_url")
+def _engine_url(store_url: str | None) -> str | None:
+    """Each engine in turn."""
+    return store_url
+
+
 @pytest.fixture(name="minted")
 def _minted(desk: Desk) -> Desk:
     mint(desk, desk.signer(desk.clock()), [RECORD], at=START)

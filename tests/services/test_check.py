@@ -42,11 +42,23 @@ OTHER: Final = record(2).number.suffix
 THIRD: Final = record(3).number.suffix
 
 
+def twin_of(world: World, home: Path) -> World:
+    """A registry with everything that this one holds, in a file."""
+    twin = replace(world, home=home, store=None)
+    if world.store is None:
+        shutil.copytree(world.home, home)
+        return twin
+    home.mkdir()
+    with Store(world.config.store) as here, Store(twin.config.store, create=True) as there:
+        for table in TABLES:
+            rows = [dict(zip(table.columns, row, strict=True)) for row in here.stream(table.rows)]
+            there.fill(table.insert, rows)
+    return twin
+
+
 def contradiction(world: World, desk: Desk, folder: Path) -> None:
     """A twin of this home forks a chain, and its bundle is kept apart with the evidence."""
-    twin = replace(world, home=folder / "twin")
-    shutil.copytree(world.home, twin.home)
-    other = twin.desk()
+    other = twin_of(world, folder / "twin").desk()
     snapshot(other, "of the twin", at=world.clock.move(10))
     forked = bundle(other, at=world.clock())
     snapshot(desk, "after the twin", at=world.clock.move(10))
@@ -61,9 +73,9 @@ def dated(desk: Desk, at: Instant) -> None:
     desk.store.add_checkpoint(checkpoint, anchor, at=at)
 
 
-def stocked(folder: Path) -> World:
+def stocked(folder: Path, store: str | None = None) -> World:
     """A registry with something in every table."""
-    world = World(folder / "home").begin()
+    world = World(folder / "home", store=store).begin()
     desk = world.desk()
     for number, key_id in enumerate(IDS):
         public = world.keys.put(key_id, bytes([number + 1]) * 32)

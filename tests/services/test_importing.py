@@ -40,6 +40,13 @@ from tests.services.exchange import (
 )
 from tests.services.registry import RECORD, REGISTRY, START, World
 
+
+@pytest.fixture(name="engine_url")
+def _engine_url(store_url: str | None) -> str | None:
+    """Each engine in turn."""
+    return store_url
+
+
 T1 = START.plus(seconds=10)
 T2 = START.plus(seconds=20)
 T3 = START.plus(seconds=30)
@@ -136,7 +143,7 @@ def test_the_clock_of_a_rebuilt_home_starts_after_what_it_took(
 def test_a_listed_key_is_brought_back_and_no_other_under_its_id(
     world: World, desk: Desk, tmp_path: Path
 ) -> None:
-    anew = replace(world, home=tmp_path / "anew")
+    anew = replace(world, home=tmp_path / "anew", store=None)
     restore_home(anew.home, anew.config, verify_chain(desk.store.list_keysets()), at=START)
     again, key_id = anew.desk(), desk.active_key().key_id
     imposter = MemoryKeyStore(REGISTRY)

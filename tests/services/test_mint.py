@@ -1,6 +1,5 @@
 """Mint: three steps that each survive a crash."""
 
-import apsw
 import pytest
 
 from registry.errors import ConflictError, KeyUnavailableError, StoreError
@@ -11,8 +10,15 @@ from registry.services.desk import Desk
 from registry.services.find import merged
 from registry.services.mint import finish_interrupted, mint, receipt_of
 from registry.signing.signer import SeedSigner
+from registry.store import sql
 from tests.cli.lab import record
 from tests.services.registry import RECORD, START, World, finished, paper
+
+
+@pytest.fixture(name="engine_url")
+def _engine_url(store_url: str | None) -> str | None:
+    """Each engine in turn."""
+    return store_url
 
 
 def test_a_mint_gives_a_receipt_that_verifies_and_an_event_that_merges(desk: Desk) -> None:
@@ -88,10 +94,9 @@ def test_what_was_claimed_and_not_given_again_is_finished_by_itself(
 
 def test_a_claim_that_cannot_be_finished_does_not_stop_the_others(world: World, desk: Desk) -> None:
     desk.store.claim_mints([RECORD, record(2)], at=START)
-    connection = apsw.Connection(str(world.config.store_path))
     for lost in ("A" * 26, "7" * 26):
-        connection.execute("INSERT INTO intents VALUES (?, x'', ?, x'')", (lost, START.micros))
-    connection.close()
+        values = {"subject": lost, "prev": b"", "at": START.micros, "body": b""}
+        desk.store._rows(sql.ADD_INTENT, values)
 
     outcomes = list(finish_interrupted(desk, desk.signer(desk.clock()), at=desk.clock()))
 

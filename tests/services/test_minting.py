@@ -24,6 +24,13 @@ from registry.signing.signer import SeedSigner
 from tests.cli.lab import ABSTRACT, TITLE, record
 from tests.services.registry import RECORD, START, World, finished, paper
 
+
+@pytest.fixture(name="engine_url")
+def _engine_url(store_url: str | None) -> str | None:
+    """Each engine in turn."""
+    return store_url
+
+
 RECORDS = [record(i) for i in range(1, 8)]
 DEEP = reduce(lambda held, _: [held], range(56), [1])
 """So deep that it is JSON, and that no bundle could hold it."""

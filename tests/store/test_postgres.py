@@ -18,9 +18,10 @@ from registry.services.minting import Pair, mint_all
 from registry.store import sql
 from registry.store.base import Database, written
 from registry.store.keeping import check_tables
-from registry.store.rows import NO_EVENT, Intent, event_bytes
+from registry.store.rows import NO_EVENT, ActRow, Intent, event_bytes
 from registry.store.sqlite import migrations
 from registry.store.store import Store
+from registry.store.tables import BY_NAME
 from tests.cli.lab import record
 from tests.parts import needs
 from tests.services.registry import RECORD, START, World
@@ -95,13 +96,13 @@ def test_both_dialects_have_the_tables_that_are_listed(room: Room, tmp_path: Pat
 
 def test_both_dialects_have_the_same_migrations() -> None:
     needs("postgres")
-    from registry.store import postgres
+    from registry.store import postgres_schema
 
     folder = resources.files("registry.store").joinpath("migrations", "postgres")
     names = sorted(file.name for file in folder.iterdir() if file.name.endswith(".sql"))
 
     assert [int(name[:4]) for name in names] == list(range(1, len(names) + 1))
-    assert len(postgres.migrations()) == len(migrations()) == len(names)
+    assert len(postgres_schema.migrations()) == len(migrations()) == len(names)
 
 
 def test_a_record_is_in_the_part_of_one_number(room: Room) -> None:
@@ -234,10 +235,14 @@ def test_a_database_of_another_encoding_is_refused(database: str) -> None:
 
 
 def kill_all(database: str) -> None:
-    """End every back-end of a database."""
-    admin_of().admin(
-        f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database}'"
+    """End every back-end of a database, and wait until they are gone."""
+    admin = admin_of()
+    ended = admin.admin(
+        f"SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database}'"
     )
+    pids = ", ".join(str(pid) for pid, _ in ended)
+    gone = f"SELECT 1 FROM pg_stat_activity WHERE pid IN ({pids})"
+    until(lambda: not admin.admin(gone))
 
 
 def test_a_back_end_killed_in_the_middle_is_begun_again(database: str, room: Room) -> None:
@@ -316,7 +321,7 @@ def test_a_server_that_is_stopped_and_started_again_is_waited_for(
 ) -> None:
     """In the middle of a bulk mint: no record twice, and none is lost."""
     needs("postgres")
-    from registry.store import postgres
+    from registry.store import postgres_connection
     from tests.postgres import Server
 
     server = Server()
@@ -349,7 +354,7 @@ def test_a_server_that_is_stopped_and_started_again_is_waited_for(
             assert len(lines) == len(set(lines)) == 120
 
             server.stop()
-            monkeypatch.setattr(postgres, "PATIENCE", 0.2)
+            monkeypatch.setattr(postgres_connection, "PATIENCE", 0.2)
             refused("store.lost", desk.store.count_minted)
             refused("store.lost", lambda: mint(desk, desk.signer(START), [RECORD], at=START))
             server.start()
@@ -506,7 +511,7 @@ def test_a_snapshot_is_of_one_moment_and_writes_nothing(url: str, room: Room) ->
     room.keep("a")
     with Store(url) as store:
         with store.snapshot():
-            assert store.count_rows(check_tables.__globals__["tables"].BY_NAME["meta"]) == 1
+            assert store.count_rows(BY_NAME["meta"]) == 1
             room.keep("b")
             assert [name for name, _ in store.stream("SELECT name, value FROM meta")] == ["a"]
             refused("store.readonly", lambda: insert(store))
@@ -520,7 +525,7 @@ def insert(store: Store) -> None:
     except StoreError:
         raise
     except Exception as error:
-        from registry.store.postgres import store_error
+        from registry.store.postgres_connection import store_error
 
         raise store_error("x", error) from None  # type: ignore[arg-type]
 
@@ -537,6 +542,18 @@ def test_many_rows_are_copied_and_say_what_was_new(url: str, room: Room) -> None
     assert sorted(room._insert(sql.ADD_META, rows)) == sorted((f"n{n}",) for n in range(50))
     assert room._insert(sql.ADD_META, rows) == []
     assert len(room.names()) == 50
+
+
+def test_rows_of_another_store_are_numbered_on(url: str, room: Room) -> None:
+    with Store(url) as store:
+        row = {"act": "x", "key_id": "k", "reason": "r", "at": 1}
+        store.fill(BY_NAME["acts"].insert, [row | {"seq": number} for number in (1, 2, 30)])
+        store.add_act(ActRow("y", "k", "r", START))
+
+        assert [act.act for act in store.acts()] == ["x", "x", "x", "y"]
+        assert store._rows("SELECT max(seq) FROM acts", {}) == [(31,)]
+        assert store._rows("SELECT sum(seq) FROM acts", {}) == [(64,)]
+        assert type(store._rows("SELECT sum(seq) FROM acts", {})[0][0]) is int
 
 
 def test_it_is_no_file_that_is_copied(url: str, room: Room, tmp_path: Path) -> None:

@@ -48,6 +48,7 @@ CREATE TABLE events (
     body       BYTEA NOT NULL,
     PRIMARY KEY (subject, event_id)
 ) PARTITION BY HASH (subject);
+ALTER SEQUENCE events_seq OWNED BY events.seq;
 CREATE INDEX events_by_id ON events (event_id);
 
 -- The last event of each signer's chain on each record, moved by compare-and-swap.
@@ -124,6 +125,7 @@ CREATE TABLE signatures (
     at     BIGINT NOT NULL,
     PRIMARY KEY (digest, kind, key_id)
 ) PARTITION BY HASH (digest);
+ALTER SEQUENCE signatures_seq OWNED BY signatures.seq;
 CREATE INDEX signatures_by_time ON signatures (at);
 
 -- Lists of documents that one timestamp of an outside authority dates, each with it;
