@@ -1,5 +1,6 @@
 """pith job, and --job of pith mint and pith ingest arxiv."""
 
+import shutil
 import signal
 import subprocess
 import time
@@ -107,3 +108,26 @@ def test_several_work_and_one_is_killed(home: Path, tmp_path: Path) -> None:
     process("store", "check", home=home).fine()
     found = process("receipt", "show", str(record(600).number), home=home).fine().object
     assert found["kind"] == "pith_receipt"
+
+
+def test_another_home_works_with_the_same_store_and_the_key_in_its_own_place(
+    home: Path, tmp_path: Path
+) -> None:
+    """As docs/scaling.md tells operators to set up a further worker."""
+    (tmp_path / "few").write_bytes(lines_of(3))
+    process("mint", tmp_path / "few", "--job", home=home).fine()
+    other = tmp_path / "other"
+    other.mkdir(mode=0o700)
+    shutil.copytree(home / "keys", other / "keys")
+    config = (home / "config.toml").read_text()
+    store = f"sqlite:{home / 'registry.db'}"
+    assert 'url = "sqlite:registry.db"' in config
+    (other / "config.toml").write_text(config.replace("sqlite:registry.db", store))
+
+    process("job", "work", home=other).fine()
+
+    assert len(process("receipt", "list", home=home).fine().lines) == 3
+    shutil.rmtree(other / "keys")
+    process("mint", tmp_path / "few", "--job", home=other).fine()
+    process("job", "work", home=other).refused(7, "key.absent")
+    assert process("job", "work", "--json", home=home).fine().object["before"] == 3
