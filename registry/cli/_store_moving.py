@@ -153,3 +153,60 @@ def import_(
     note(f"imported {copy.registry} into {app_.home}")
     tell_locked(copy)
     tell_copy(copy, as_json=as_json)
+
+
+def copy(
+    source: Annotated[
+        str, typer.Argument(metavar="FROM", help="The store: a file, or postgresql://…")
+    ],
+    to: Annotated[
+        str, typer.Argument(metavar="TO", help="An empty place: a new file, or postgresql://…")
+    ],
+    move: Annotated[
+        bool,
+        typer.Option("--move", help="Lock the store and let its copy sign, in place of it."),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Copy a whole store into another database, and compare every row there.
+
+    Stopped, it goes on where it was when it is given again. The copy is locked like a
+    backup that was put back, while the store stays at work. With --move it is the other
+    way round: from before the first row is read nothing that is signed is kept in the old
+    place, so the copy has all of it and may sign; then set [store] url in config.toml to it.
+    """
+    from registry.services.copying import copy_store
+    from registry.store.store import Store
+
+    old, new = _place(source), _place(to)
+    if old == new:
+        raise UsageError("FROM and TO are the same", code="usage.together")
+    with Progress("rows copied") as progress:
+
+        def told(done: int, total: int) -> None:
+            progress.total = total
+            progress.add(done - progress.done)
+
+        if isinstance(new, Path) and not new.exists():
+            new.touch(mode=0o600)
+        with Store(old, read_only=not move) as store, Store(new, create=True) as target:
+            copied = copy_store(store, target, move=move, told=told)
+    note(f"copied {counted(copied.rows, 'row')} of {copied.registry} and compared them")
+    if move:
+        note(f"{printable(str(old))} signs no more: set [store] url to {printable(str(new))}")
+    else:
+        note("the copy signs nothing until it was compared with what was published since")
+    if as_json:
+        _output.json_line(copied.to_json())
+    else:
+        records, rows = counted(copied.records, "record"), counted(copied.rows, "row")
+        _output.lines([f"{records}  {rows}  digest {copied.sha256}"])
+
+
+def _place(text: str) -> Path | str:
+    """What is typed for a store: the URL of a server, or a file, with sqlite: or without."""
+    from registry.config import server_url
+
+    if text.startswith("postgresql:"):
+        return server_url(text)
+    return Path(text.removeprefix("sqlite:")).absolute()

@@ -36,6 +36,9 @@ app = group("The database: checked, copied while it is at work, put back, carrie
 BackupFile = Annotated[Path, typer.Argument(metavar="FILE", help="Where it is to be.")]
 WORD = "unpublished"
 app.command(epilog=example("pith store export lab.jsonl.zst"))(_store_moving.export)
+app.command(epilog=example("pith store copy $PITH_HOME/registry.db lab-copy.db"))(
+    _store_moving.copy
+)
 app.command(
     "import", epilog=example("pith store import lab.jsonl.zst --base-url https://lab.example")
 )(_store_moving.import_)

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from registry.config import Config
-from registry.errors import ConflictError, KeyUnavailableError, StoreError
+from registry.errors import ConflictError, KeyUnavailableError, StoreError, shown
 from registry.protocol.event import Bindings, SignerRef
 from registry.protocol.instant import Instant
 from registry.protocol.keys import KeyObject
 from registry.protocol.keyset import KeySet
 from registry.signing.signer import KeyStore, Signer
-from registry.store.keeping import REBUILT
+from registry.store.keeping import MOVED, REBUILT, UNFINISHED
 from registry.store.rows import ActRow, KeyRow
 from registry.store.store import Store
 
@@ -140,6 +140,7 @@ class Desk:
         from key sets alone, was not compared with what was published: what it does not know
         would be signed a second time."""
         mark = self.store.mark
+        check_finished(mark)
         if mark is not None:
             source = "was made anew from its key sets" if mark == REBUILT else "came from a backup"
             raise StoreError(
@@ -194,3 +195,21 @@ class Desk:
         """The same for the key that signs now, without opening it."""
         active = self.active_key()
         return SignerRef.of_registry(self.registry, active.key_id, active.key)
+
+
+def check_finished(mark: str | None) -> None:
+    """Raise StoreError ``store.unfinished`` for the mark of an unfinished copy, ConflictError
+    ``store.moved`` for that of a store that is another database's now."""
+    kind, _, detail = (mark or "").partition(" ")
+    if kind == UNFINISHED:
+        raise StoreError(
+            f"this store is an unfinished copy of {detail.partition(' ')[0]}",
+            code="store.unfinished",
+            hint="give the `pith store copy` that was stopped again",
+        )
+    if kind == MOVED:
+        raise ConflictError(
+            f"this store was moved to {shown(detail)}: nothing is signed from it any more",
+            code="store.moved",
+            hint="set [store] url in config.toml to where it is now",
+        )

@@ -14,7 +14,7 @@ from registry.protocol.signers_chain import follow as follow_signers
 from registry.protocol.signers_chain import verify_chain as verify_lists
 from registry.protocol.strict_json import LARGE, read_json
 from registry.protocol.trust import KeySetPin, registry_bindings
-from registry.services.desk import Desk
+from registry.services.desk import Desk, check_finished
 from registry.services.importing import MADE_ANEW, Verifier, import_bundle
 from registry.store.keeping import COPIED
 from registry.store.rows import ActRow
@@ -69,6 +69,7 @@ def begin(desk: Desk, *, at: Instant) -> None:
     ``store.reconciled``.
     """
     mark = desk.store.mark
+    check_finished(mark)
     if mark is None:
         raise ConflictError(
             "this store came from no backup or key sets, or was reconciled",

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Iterator
 
-from registry.errors import ConflictError, KeyUnavailableError
+from registry.errors import ConflictError, KeyUnavailableError, StoreError
 from registry.protocol.instant import Instant
 from registry.protocol.keyset import KeySet
-from registry.store import sql
+from registry.store import sql, tables
 from registry.store.base import PAGE, Database, held, written
 from registry.store.rows import ActRow, SignatureRow
 
@@ -52,8 +52,15 @@ class Journal(Database):
     def _require_signing(self, key_ids: Iterable[str]) -> None:
         """Inside a write: nothing is kept that a key signed which no longer signs here,
         another process having changed the key set or stopped the key meanwhile. Raises
-        KeyUnavailableError ``key.stopped``, ConflictError ``keyset.moved``."""
+        KeyUnavailableError ``key.stopped``, ConflictError ``keyset.moved``, StoreError
+        ``store.unreconciled``."""
         self._lock_signing(shared=True)
+        if self._rows(tables.UNRECONCILED, {}):
+            raise StoreError(
+                "this store was locked meanwhile: what was signed was not kept",
+                code="store.unreconciled",
+                hint="it was moved or put back: nothing of it was handed out",
+            )
         for key_id in key_ids:
             if self.is_stopped(key_id):
                 raise KeyUnavailableError(

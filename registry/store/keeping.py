@@ -8,7 +8,7 @@ from typing import Final
 from registry.errors import ConflictError, StoreError
 from registry.protocol.keyset import KeySet
 from registry.protocol.signers import Signers
-from registry.store import tables
+from registry.store import sql, tables
 from registry.store.base import Database, written
 from registry.store.engine import Row, Values
 from registry.store.imports import Imports
@@ -21,6 +21,10 @@ COPIED: Final = "copied"
 RESTORED: Final = "restored"
 REBUILT: Final = "rebuilt"
 """The mark of a store that was made from key sets alone, and knows of no record."""
+UNFINISHED: Final = "unfinished"
+"""The mark, with what it is a copy of, of a store that is being filled."""
+MOVED: Final = "moved"
+"""The mark, with where it is now, of a store that is no registry's any more."""
 
 
 class Snapshot(Database):
@@ -58,8 +62,9 @@ class Keeping(Snapshot, Keys, Imports, Parties):
 
     @property
     def mark(self) -> str | None:
-        """Why nothing is signed from this store yet: it is ``copied``, ``restored`` or
-        ``rebuilt``, and nobody compared it with what was published; or None."""
+        """Why nothing is signed from this store: it is ``copied``, ``restored`` or
+        ``rebuilt``, and nobody compared it with what was published, or ``unfinished …``, or
+        ``moved …``; or None."""
         row = self._first(tables.UNRECONCILED, {})
         return None if row is None else str(row[0])
 
@@ -93,6 +98,62 @@ class Keeping(Snapshot, Keys, Imports, Parties):
         if self._rows(tables.RECONCILED, {}):
             self._rows(tables.DROP_TAKEN_CLAIMS, {"registry": registry})
             self._act(act)
+
+    @written
+    def begin_copy(self, registry: str, source: str) -> bool:
+        """Make this the unfinished copy of *source*, or go on with one; says whether it is new.
+
+        Raises ConflictError ``store.exists`` where it is anything else.
+        """
+        unfinished = f"{UNFINISHED} {source}"
+        if self._rows(sql.ADD_META, {"name": "registry", "value": registry}):
+            self._rows(tables.MARK_UNRECONCILED, {"value": unfinished})
+            return True
+        if self.mark != unfinished:
+            raise ConflictError(
+                f"{self.place} holds a registry already, and no unfinished copy of this one",
+                code="store.exists",
+                hint="nothing is ever overwritten: copy to another place",
+            )
+        return False
+
+    @written
+    def end_copy(self, mark: str | None) -> None:
+        """The copy is whole: it has this *mark* from here on, or none."""
+        if mark is None:
+            self._rows(tables.RECONCILED, {})
+        else:
+            self._rows(tables.MARK_UNRECONCILED, {"value": mark})
+
+    @written
+    def mark_moved(self, to: str) -> None:
+        """From here on nothing that was signed is kept here: the store is at *to*.
+
+        Raises ConflictError ``store.locked`` where something else locks it already.
+        """
+        self._lock_signing()
+        if self.mark not in (None, f"{MOVED} {to}"):
+            raise ConflictError(
+                f"{self.place} is locked ({self.mark}): it cannot be moved",
+                code="store.locked",
+                hint="copy it without --move, or reconcile it first",
+            )
+        self._rows(tables.MARK_UNRECONCILED, {"value": f"{MOVED} {to}"})
+
+    def last_key(self, table: tables.Table) -> Row | None:
+        """The key of the last row of a table."""
+        return self._first(table.last, {})
+
+    @written
+    def clear(self, table: tables.Table) -> None:
+        """Take everything out of a table of an unfinished copy."""
+        self._rows(table.clear, {})
+
+    @written
+    def add_meta(self, rows: Sequence[Row]) -> None:
+        """Put in what is said of a store and is not there."""
+        for name, value in rows:
+            self._rows(sql.ADD_META, {"name": name, "value": value})
 
     @written
     def fill(self, statement: str, rows: Sequence[Values]) -> None:

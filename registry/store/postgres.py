@@ -31,10 +31,14 @@ _NUMBERED: Final = {
     "events": "seq",
     "signatures": "seq",
     "foreign_events": "seq",
+    "transcripts": "seq",
     "jobs": "job",
 }
 """What the database numbers by itself."""
-_NUMBER: Final = "SELECT setval(pg_get_serial_sequence('{0}', '{1}'), (SELECT max({1}) FROM {0}))"
+_NUMBER: Final = (
+    "SELECT setval(s, greatest(:last, coalesce(pg_sequence_last_value(s), 1))) "
+    "FROM CAST(pg_get_serial_sequence('{0}', '{1}') AS regclass) s"
+)
 _CHECKSUMS: Final = (
     "SELECT checksum_failures FROM pg_stat_database "
     "WHERE datname = current_database() AND checksum_failures > 0"
@@ -185,7 +189,8 @@ class Postgres:
         stage = stage_of(statement)
         column = _NUMBERED.get(stage.table) if stage and rows else None
         if stage and column:
-            self._fetch(_NUMBER.format(stage.table, column))
+            last = max(row[column] for row in rows)
+            self.rows(_NUMBER.format(stage.table, column), {"last": last})
 
     def _copied(self, stage: Stage, rows: list[Values]) -> list[Row]:
         taken = itemgetter(*stage.values)

@@ -23,6 +23,24 @@ class Table:
         return f"SELECT {listed} FROM {self.name} ORDER BY {key}"  # noqa: S608 - constants
 
     @property
+    def rows_after(self) -> str:
+        """The rows after the one with a key, in the same order."""
+        listed, key = ", ".join(self.columns), ", ".join(self.key)
+        places = ", ".join(f":{column}" for column in self.key)
+        return f"SELECT {listed} FROM {self.name} WHERE ({key}) > ({places}) ORDER BY {key}"  # noqa: S608
+
+    @property
+    def last(self) -> str:
+        """The key of the last row."""
+        down = ", ".join(f"{column} DESC" for column in self.key)
+        return f"SELECT {', '.join(self.key)} FROM {self.name} ORDER BY {down} LIMIT 1"  # noqa: S608
+
+    @property
+    def clear(self) -> str:
+        """Take all rows out."""
+        return f"DELETE FROM {self.name}"  # noqa: S608 - constants
+
+    @property
     def count(self) -> str:
         """How many rows there are."""
         return f"SELECT count(*) FROM {self.name}"  # noqa: S608 - constants

@@ -145,6 +145,7 @@ store backup
 store restore
 store export
 store import
+store copy
 """
 
 
