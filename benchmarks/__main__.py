@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks import ingest, measure, merging, minting, reissue, verifying
+from benchmarks import ingest, measure, merging, minting, postgres, reissue, verifying
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 
@@ -32,6 +32,7 @@ def main() -> None:
     figures.append(reissue.against_bare())
     figures.append(ingest.against_json())
     figures += minting.figures()
+    figures += postgres.figures()
     figures.append(verifying.figure())
     packages = ", ".join(f"{name} {version(name)}" for name in ("pynacl", "orjson", "jcs", "typer"))
     rows = "\n".join(

@@ -192,18 +192,19 @@ def _interrupted(home: Path, config: Config, key_store: KeyStore) -> Made:
         rows, keyset = store.list_keys(), store.find_keyset()
         other = store.registry != config.registry_id or not rows or rows[0].uri != key_store.uri
         if other or keyset is None:
-            raise home_exists(home)
+            raise home_exists(home if isinstance(config.store, Path) else config.store)
     key = next(row for row in rows if keyset.body.find(row.public_key) is not None)
     key_store.open(key.key_id, key.public_key)
     return Made(key, next(row for row in rows if row != key), keyset)
 
 
-def home_exists(home: Path) -> ConflictError:
-    """Why no registry is made where there is one."""
+def home_exists(place: Path | str) -> ConflictError:
+    """Why no registry is made in a home, or in a database, where there is one."""
+    option = "--home" if isinstance(place, Path) else "--store"
     return ConflictError(
-        f"there is a registry in {home} already",
+        f"there is a registry in {place} already",
         code="home.exists",
-        hint="give another --home; an existing registry is never overwritten",
+        hint=f"give another {option}; an existing registry is never overwritten",
     )
 
 

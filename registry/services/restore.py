@@ -61,7 +61,7 @@ def _check_interrupted(home: Path, config: Config, newest: KeySet) -> None:
             or store.registry != config.registry_id
             or found.body.digest != newest.body.digest
         ):
-            raise home_exists(home)
+            raise home_exists(home if isinstance(config.store, Path) else config.store)
 
 
 def check_registry(chain: Chain, registry: str | None) -> str:

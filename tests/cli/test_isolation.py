@@ -120,6 +120,7 @@ def test_what_is_pure_imports_no_keyring_database_or_cipher(
     assert not found & {
         "keyring",
         "apsw",
+        "psycopg",
         "nacl",
         "rich",
         "secretstorage",
