@@ -286,15 +286,23 @@ class _Book:
         ]
         news, shown = self.desk.store.add_mints(self.signer.key_id, self.desk.registry, rows)
         stored = iter(zip(rows, news, shown, strict=True))
+        last = self._last_snapshots(
+            each[0]["suffix"]
+            for each, made in zip(good, signed, strict=True)
+            if type(made) is bytes
+        )
         passed = iter(
             [
                 self._passed(each, *next(stored))
                 if isinstance(made, tuple)
-                else self._passed_before(each, made)
+                else self._passed_before(each, made, last)
                 for each, made in zip(good, signed, strict=True)
             ]
         )
         return [each if isinstance(each, PithError) else next(passed) for each in page.read]
+
+    def _last_snapshots(self, subjects: Iterable[str]) -> "_Snapshots":
+        return self.desk.store.last_events(subjects, GRAPH_SNAPSHOT, self.desk.registry)
 
     def _passed(self, each: _Read, row: MintRow, new: bool, shown: bool) -> Passed:
         if shown and row.snapshot_id is not None:
@@ -302,30 +310,37 @@ class _Book:
         if row.snapshot is None:
             return _passed(each, new, each[2], row.event)
         payload = canonical(Event.parse(unpack(row.snapshot)).body.payload)
-        return _passed(each, new, self._add_snapshot(each, payload), row.event)
+        last = self._last_snapshots([row.subject])
+        return _passed(each, new, self._add_snapshot(each, payload, last), row.event)
 
-    def _passed_before(self, each: _Read, payload: bytes | None) -> Passed:
-        found = each[2] if payload is None else self._add_snapshot(each, payload)
+    def _passed_before(self, each: _Read, payload: bytes | None, last: "_Snapshots") -> Passed:
+        found = each[2] if payload is None else self._add_snapshot(each, payload, last)
         return _passed(each, False, found, None)
 
-    def _add_snapshot(self, each: _Read, payload: bytes) -> str | PithError:
+    def _add_snapshot(self, each: _Read, payload: bytes, last: "_Snapshots") -> str | PithError:
         """Add a snapshot to a record that was minted before, unless its last one says so; the
         id of the one that does, or why none can."""
-        desk = self.desk
-        last = [
-            event
-            for event in desk.store.events_of(each[0]["suffix"])
-            if event.body.event_type == GRAPH_SNAPSHOT
-            and event.body.signer.signer_id == desk.registry
-        ]
-        if last and canonical(last[-1].body.payload) == payload:
-            return last[-1].event_id
+        event_id, event = last.get(each[0]["suffix"], ("", b""))
+        if _says(event, payload):
+            return event_id
         draft = Draft(GRAPH_SNAPSHOT, read_json(payload).value)
         record = Record.parse(unpack(each[0]["body"]))
         try:
-            return add_event(desk, self.signer, record, draft, at=self.clock())[0].event_id
+            made, _ = add_event(self.desk, self.signer, record, draft, at=self.clock())
         except (MalformedError, VerificationError) as error:
             return error
+        return made.event_id
+
+
+_Snapshots: TypeAlias = dict[str, tuple[str, bytes]]
+_PAYLOAD: Final = b'"payload":'
+
+
+def _says(event: bytes, payload: bytes) -> bool:
+    """Whether this is the payload of an event in canonical bytes, where no quotation mark stands
+    unescaped in what is before it."""
+    start = event.find(_PAYLOAD) + len(_PAYLOAD)
+    return event.startswith(payload + b',"prev_event":', start)
 
 
 def _passed(

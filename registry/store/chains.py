@@ -229,6 +229,15 @@ class Chains(Journal):
         rows = self._rows(sql.EVENTS_OF, {"subject": subject})
         return [held(Event.parse, unpack(body)) for (body,) in rows]
 
+    def last_events(
+        self, subjects: Iterable[str], event_type: str, signer_id: str
+    ) -> dict[str, tuple[str, bytes]]:
+        """The last event of a type and signer on each of many records that has one: its id and
+        canonical bytes."""
+        sought = {"event_type": event_type, "signer_id": signer_id}
+        rows = self._each(sql.LAST_OF, [{"subject": each, **sought} for each in subjects])
+        return {subject: (f"sha256:{name.hex()}", unpack(body)) for subject, name, body in rows}
+
     @written
     def add_bundle(self, bundle: Bundle) -> bool:
         """Keep a bundle we signed, with its journal line."""

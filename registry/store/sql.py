@@ -55,6 +55,10 @@ ADD_EVENT: Final = (
     "ON CONFLICT DO NOTHING RETURNING event_id"
 )
 EVENT: Final = "SELECT body FROM events WHERE event_id = :event_id"
+LAST_OF: Final = (
+    "SELECT subject, event_id, body FROM events WHERE subject = :subject "
+    "AND event_type = :event_type AND signer_id = :signer_id ORDER BY seq DESC LIMIT 1"
+)
 EVENTS_OF: Final = "SELECT body FROM events WHERE subject = :subject ORDER BY seq"
 COUNT_EVENTS_OF: Final = "SELECT count(*) FROM events WHERE subject = :subject"
 
