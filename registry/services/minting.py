@@ -286,11 +286,8 @@ class _Book:
         ]
         news, shown = self.desk.store.add_mints(self.signer.key_id, self.desk.registry, rows)
         stored = iter(zip(rows, news, shown, strict=True))
-        last = self._last_snapshots(
-            each[0]["suffix"]
-            for each, made in zip(good, signed, strict=True)
-            if type(made) is bytes
-        )
+        before = [e for e, made in zip(good, signed, strict=True) if isinstance(made, bytes)]
+        last = self._last_snapshots(row["suffix"] for row, *_ in before)
         passed = iter(
             [
                 self._passed(each, *next(stored))
@@ -323,6 +320,7 @@ class _Book:
         event_id, event = last.get(each[0]["suffix"], ("", b""))
         if _says(event, payload):
             return event_id
+        last.pop(each[0]["suffix"], None)  # another of the page may be of the same record
         draft = Draft(GRAPH_SNAPSHOT, read_json(payload).value)
         record = Record.parse(unpack(each[0]["body"]))
         try:

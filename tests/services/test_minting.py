@@ -157,6 +157,21 @@ def test_another_paper_supersedes_the_snapshot_there_is(world: World, desk: Desk
     assert new.body.supersedes == (old.event_id,)
 
 
+def test_papers_of_one_record_in_one_page_supersede_each_other_in_turn(
+    world: World, desk: Desk
+) -> None:
+    first, second = Pair(RECORD.canonical, paper()), Pair(RECORD.canonical, paper("news"))
+    minted(desk, [first])
+    world.clock.move(60)
+
+    passed = minted(desk, [second, first, first], 3)
+
+    created, one, two, three = merged(desk, RECORD.number).events
+    assert [p.snapshot for p in passed] == [two.event_id, three.event_id, three.event_id]
+    assert (two.body.supersedes, three.body.supersedes) == ((one.event_id,), (two.event_id,))
+    assert one.body.prev_event == created.event_id
+
+
 @pytest.mark.usefixtures("pooling")
 def test_what_was_claimed_before_is_signed_with_the_time_of_its_claim(
     world: World, desk: Desk
