@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,6 +75,12 @@ def _worker(world: World) -> int:
 
 def _ticks(pid: int) -> float:
     """Processor seconds of a process and of its children, those that ended too."""
+    with suppress(OSError):  # one that ends meanwhile is its parent's next time
+        return _ticks_now(pid)
+    return 0.0
+
+
+def _ticks_now(pid: int) -> float:
     own = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     listed = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     seconds = sum(map(int, own[11:15])) / os.sysconf("SC_CLK_TCK")

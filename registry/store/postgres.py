@@ -316,7 +316,7 @@ class Postgres:
         other, self._holder = self._holder or connect(self.place), None
         try:
             other.execute("SET idle_in_transaction_session_timeout = 0")
-            other.execute("BEGIN")
+            other.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
             found = other.execute(f"{translated(query)}{_FIRST_FREE}", values).fetchall()
         except psycopg.Error:
             other.close()
