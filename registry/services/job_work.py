@@ -11,6 +11,7 @@ from registry.services.desk import Desk
 from registry.services.job_fill import unpacked
 from registry.services.job_shards import Allowance, taken
 from registry.services.minting import Passed, mint_all
+from registry.services.reissue_plan import Frozen
 from registry.services.reissue_run import accepted, run
 from registry.signing.signer import Signer
 from registry.store.shards import Job
@@ -36,7 +37,8 @@ def find_job(desk: Desk, job: int) -> Job:
 
 
 def open_jobs(desk: Desk, job: int | None) -> list[Job]:
-    """The jobs that may be worked at, oldest first, or the one that is named.
+    """The jobs that may be worked at, oldest first, or the one that is named. A reissue that
+    was planned for a key that does not sign now stands in nobody's way.
 
     Raises NotFoundError ``job.none``, and for the one that is named ConflictError
     ``job.ended``, ``job.state`` while it is being filled, or ``reissue.digest`` while nobody
@@ -44,7 +46,13 @@ def open_jobs(desk: Desk, job: int | None) -> list[Job]:
     """
     if job is not None:
         return [_checked(find_job(desk, job))]
-    found = [each for each in desk.store.list_jobs() if each.state == "running"]
+    active = desk.active_key()
+    found = [
+        each
+        for each in desk.store.list_jobs()
+        if each.state == "running"
+        and (each.kind == "mint" or Frozen.of(each).new_key == (active.key_id, active.key.hex))
+    ]
     if not found:
         raise NotFoundError(
             "no job is to be worked at",

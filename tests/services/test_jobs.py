@@ -26,6 +26,7 @@ from registry.store.shards import FIRST, LAST, Job
 from tests.cli.lab import record
 from tests.services.registry import START, World, paper
 from tests.services.reissued import rotate
+from tests.services.test_reissue import revoke_new_key
 
 RECORDS = [record(i) for i in range(1, 13)]
 PAIRS = [Pair.of(each, paper()) for each in RECORDS]
@@ -387,3 +388,17 @@ def test_of_two_that_work_at_one_shard_each_place_is_claimed_by_one(
     again = desk.store._rows("SELECT subject, at FROM job_items WHERE at <> 0", {})
     assert times.keys() == dict(again).keys()  # type: ignore[arg-type]
     assert {taken for _, taken in again} == {at.plus(seconds=-1).micros}
+
+
+def test_a_reissue_of_another_key_stands_in_no_mints_way(world: World, desk: Desk) -> None:
+    mint(desk, desk.signer(START), RECORDS[:3], at=START)
+    old, _ = rotate(desk, lambda: world.clock.move(60))
+    job = plan_reissue(desk, old, "rotation", at=desk.clock())
+    list(run(desk, desk.signer(desk.clock()), job, clock=desk.clock, limit=1))
+    put(desk, [[Pair(record(40).canonical)]])
+    assert [each.kind for each in open_jobs(desk, None)] == ["reissue", "mint"]
+
+    revoke_new_key(world, desk, world.clock.move(60))
+
+    assert worked(desk) == [Step(2, 1, 1)]
+    refused("reissue.key", ConflictError, lambda: worked(desk, job=job.job))

@@ -104,7 +104,7 @@ def pages(first: int) -> list[list[Pair]]:
 def test_a_mint_by_three_of_whom_one_is_killed(world: World, tmp_path: Path, behind: int) -> None:
     world.clock.move(86_400)
     deaths, given = 0, []
-    for writes in range(1, 7):
+    for writes in (1, 2, 3, 6):
         given += pages(writes * 100)
         with world.desk().store as store:
             put(Desk(world.config, store, world.key_store, world.clock), pages(writes * 100))
@@ -116,7 +116,7 @@ def test_a_mint_by_three_of_whom_one_is_killed(world: World, tmp_path: Path, beh
         assert end in (0, -signal.SIGKILL)
         deaths += end != 0
 
-    assert deaths >= 3, "the others were too fast for it"
+    assert deaths >= 2, "the others were too fast for it"
     desk = world.desk()
     for job in desk.store.list_jobs():
         found = described(desk, job)
