@@ -8,7 +8,7 @@ from functools import partial
 from itertools import islice
 from typing import Final, TypeAlias
 
-from registry.errors import ConflictError, KeyUnavailableError, NotFoundError
+from registry.errors import ConflictError, KeyUnavailableError, NotFoundError, StoreError
 from registry.protocol.event_types import RECORD_CREATED
 from registry.protocol.instant import Instant
 from registry.protocol.record import Record
@@ -129,15 +129,26 @@ def run(
     left = limit
     with closing(taken(desk, job, allowance or Allowance())) as shards:
         for shard in shards:
-            within = shard.first, shard.last
+            within, count = (shard.first, shard.last), 0
             desk.check_signer(signer, clock(), since=began)
             for batch in signed(desk, signer, job, clock, limit=left, within=within):
-                left = None if left is None else left - len(batch)
+                count += len(batch)
                 yield batch
+            left = None if left is None else left - count
             if not desk.store.any_unsigned(job.job, *within):
                 shard.done(made=shard.records, at=clock())
+            elif count == 0 and left != 0:
+                raise _unsignable(job)
             if left == 0:
                 return
+
+
+def _unsignable(job: Job) -> StoreError:
+    return StoreError(
+        f"records of job {job.job} cannot be signed: they or their chains are not there",
+        code="store.damaged",
+        hint="`pith store check` says what is missing",
+    )
 
 
 def signed(

@@ -9,7 +9,7 @@ from registry.errors import ConflictError
 from registry.protocol.instant import Instant
 from registry.protocol.keyset import KeySetBody
 from registry.protocol.number import PithNumber
-from registry.store import sql
+from registry.store import job_sql, sql
 from registry.store.base import PAGE, written
 from registry.store.packing import pack, unpack
 from registry.store.rows import Intent, SignatureRow
@@ -112,12 +112,12 @@ class Jobs(Shards):
 
     def newest_job(self) -> Job | None:
         """The reissue that was planned last."""
-        return as_job(self._first(sql.NEWEST_JOB, {}))
+        return as_job(self._first(job_sql.NEWEST_JOB, {}))
 
     @written
     def add_job(self, *, at: Instant) -> int:
         """Begin to make a plan; plans that were never finished are cleared away."""
-        for (job,) in self._rows(sql.UNFINISHED_JOBS, {"kind": "reissue"}):
+        for (job,) in self._rows(job_sql.UNFINISHED_JOBS, {"kind": "reissue"}):
             self._drop(job)
         return self._add_job("reissue", at)
 
@@ -125,14 +125,14 @@ class Jobs(Shards):
         """Pages of the records whose receipt the journal has under a key of ours."""
         values = {"signer_id": signer_id, "key_id": key_id, "count": count}
         after = ""
-        while rows := self._rows(sql.ISSUED_AFTER, values | {"after": after}):
+        while rows := self._rows(job_sql.ISSUED_AFTER, values | {"after": after}):
             yield self._held(rows, key_id)
             after = rows[-1][0]
 
     def find_issued(self, number: PithNumber, signer_id: str, key_id: str) -> Held | None:
         """One such record."""
         values = {"subject": number.suffix, "signer_id": signer_id, "key_id": key_id}
-        found = self._held(self._rows(sql.ISSUED, values), key_id)
+        found = self._held(self._rows(job_sql.ISSUED, values), key_id)
         return found[0] if found and found[0].number == number else None
 
     def _held(self, rows: Sequence[tuple[Any, ...]], key_id: str) -> list[Held]:
@@ -140,7 +140,7 @@ class Jobs(Shards):
             return []
         events: dict[str, list[tuple[bytes, bool]]] = {row[0]: [] for row in rows}
         between = {"first": rows[0][0], "last": rows[-1][0], "key_id": key_id}
-        for subject, body, journaled in self._rows(sql.EVENTS_BETWEEN, between):
+        for subject, body, journaled in self._rows(job_sql.EVENTS_BETWEEN, between):
             if subject in events:
                 events[subject].append((unpack(body), bool(journaled)))
         return [
@@ -163,13 +163,13 @@ class Jobs(Shards):
             }
             for item in items
         ]
-        self._insert(sql.ADD_ITEM, values)
+        self._insert(job_sql.ADD_ITEM, values)
 
     @written
     def take_in(self, job: int, records: Sequence[tuple[str, bytes]]) -> int:
         """Take in records, as (suffix, digest), that were left out as not derived; how many."""
         return sum(
-            bool(self._rows(sql.TAKE_IN, {
+            bool(self._rows(job_sql.TAKE_IN, {
                 "job": job,
                 "subject": suffix,
                 "digest": digest,
@@ -181,7 +181,7 @@ class Jobs(Shards):
     def items(self, job: int) -> Iterator[Item]:
         """The records of a plan, in the order of their suffixes, read a page at a time."""
         after = ""
-        while rows := self._rows(sql.ITEMS_AFTER, {"job": job, "after": after, "count": PAGE}):
+        while rows := self._rows(job_sql.ITEMS_AFTER, {"job": job, "after": after, "count": PAGE}):
             for suffix, year, old, first, verdict, left_out in rows:
                 kept = None if first is None else Instant(first)
                 yield Item(PithNumber(year, suffix), old, kept, verdict, left_out)
@@ -190,7 +190,9 @@ class Jobs(Shards):
     def left_out(self, job: int) -> Iterator[tuple[PithNumber, str, str]]:
         """The records that are not issued again, as (number, verdict, why)."""
         after = ""
-        while rows := self._rows(sql.LEFT_OUT_AFTER, {"job": job, "after": after, "count": PAGE}):
+        while rows := self._rows(
+            job_sql.LEFT_OUT_AFTER, {"job": job, "after": after, "count": PAGE}
+        ):
             for suffix, year, verdict, why in rows:
                 yield PithNumber(year, suffix), verdict, why
             after = rows[-1][0]
@@ -199,7 +201,7 @@ class Jobs(Shards):
         """How many records a job has, by (verdict, why left out)."""
         return [
             (verdict, why, count)
-            for verdict, why, count in self._rows(sql.COUNT_ITEMS, {"job": job})
+            for verdict, why, count in self._rows(job_sql.COUNT_ITEMS, {"job": job})
         ]
 
     @written
@@ -209,8 +211,8 @@ class Jobs(Shards):
         """Make a plan the one to run; the job *abandoned* ends, and what it staged is
         destroyed."""
         if abandoned is not None:
-            self._rows(sql.DISCARD_ALL, {"job": abandoned})
-            self._rows(sql.UNSTAGE_ALL, {"job": abandoned})
+            self._rows(job_sql.DISCARD_ALL, {"job": abandoned})
+            self._rows(job_sql.UNSTAGE_ALL, {"job": abandoned})
             for old in ("planned", "running"):
                 self._end(abandoned, old, "abandoned", at)
         self._freeze(job, "planned", plan, digest)
@@ -221,7 +223,7 @@ class Jobs(Shards):
     def begin_run(self, job: int, *, done: int, at: Instant) -> None:
         """Note that a job runs from *at* on, with so many staged before."""
         values = {"job": job, "done": done, "at": at.micros}
-        if not self._rows(sql.BEGIN_RUN, values):
+        if not self._rows(job_sql.BEGIN_RUN, values):
             raise ended()
 
     def unsigned(
@@ -231,7 +233,7 @@ class Jobs(Shards):
         first, last = within
         values = {"job": job, "signer_id": signer_id, "after": after, "count": count}
         values |= {"first": first, "last": last}
-        rows = [Unsigned._make(row) for row in self._rows(sql.UNSIGNED, values)]
+        rows = [Unsigned._make(row) for row in self._rows(job_sql.UNSIGNED, values)]
         return [row._replace(record=unpack(row.record)) for row in rows]
 
     @written
@@ -239,12 +241,12 @@ class Jobs(Shards):
         """Durably fix place and time of what will be signed; the suffixes of those that
         nobody else claimed meanwhile."""
         values = ({"job": job} | claim._asdict() for claim in claims)
-        return {suffix for (suffix,) in self._each(sql.CLAIM_ITEM, values)}
+        return {suffix for (suffix,) in self._each(job_sql.CLAIM_ITEM, values)}
 
     @written
     def leave_out(self, job: int, subject: str, why: str) -> None:
         """Take a record out of a job that runs."""
-        self._rows(sql.LEAVE_OUT, {"job": job, "subject": subject, "left_out": why})
+        self._rows(job_sql.LEAVE_OUT, {"job": job, "subject": subject, "left_out": why})
 
     @written
     def stage(self, job: Job, key_id: str, events: Sequence[Staged], *, at: Instant) -> None:
@@ -256,7 +258,7 @@ class Jobs(Shards):
         """
         self._require_signing([key_id])
         self._insert(
-            sql.STAGE,
+            job_sql.STAGE,
             (
                 {
                     "job": job.job,
@@ -268,7 +270,7 @@ class Jobs(Shards):
             ),
         )
         self._insert(sql.ADD_SIGNATURE, _lines(key_id, events))
-        if not self._rows(sql.RUN_SO_FAR, {"job": job.job, "turn": job.turn, "at": at.micros}):
+        if not self._rows(job_sql.RUN_SO_FAR, {"job": job.job, "turn": job.turn, "at": at.micros}):
             raise ConflictError(
                 "the job was ended or switched meanwhile: what was signed was not kept",
                 code="job.ended",
@@ -277,20 +279,20 @@ class Jobs(Shards):
     def any_unsigned(self, job: int, first: str = FIRST, last: str = LAST) -> bool:
         """Whether a job has records between two suffixes without a staged event."""
         values = {"job": job, "first": first, "last": last}
-        return self._first(sql.ANY_UNSIGNED, values) is not None
+        return self._first(job_sql.ANY_UNSIGNED, values) is not None
 
     def count_staged(self, job: int) -> int:
         """How many events a job has staged."""
-        return int(self._rows(sql.COUNT_STAGED, {"job": job})[0][0])
+        return int(self._rows(job_sql.COUNT_STAGED, {"job": job})[0][0])
 
     def find_staged(self, job: int, subject: str) -> bytes | None:
         """The staged event of a record, in its canonical bytes."""
-        row = self._first(sql.STAGED, {"job": job, "subject": subject})
+        row = self._first(job_sql.STAGED, {"job": job, "subject": subject})
         return None if row is None else unpack(row[0])
 
     def subject_at(self, job: int, place: int, *, staged: bool) -> str:
         """The suffix of the record at a place among those staged, or among all of the job."""
-        statement = sql.STAGED_AT if staged else sql.ITEM_AT
+        statement = job_sql.STAGED_AT if staged else job_sql.ITEM_AT
         return str(self._rows(statement, {"job": job, "place": place})[0][0])
 
     # -- switching ---------------------------------------------------------------
@@ -298,19 +300,19 @@ class Jobs(Shards):
     @written
     def begin_turn(self, job: int) -> None:
         """From here on nothing is staged that was signed for the job as it was read before."""
-        if not self._rows(sql.BEGIN_TURN, {"job": job}):
+        if not self._rows(job_sql.BEGIN_TURN, {"job": job}):
             raise ended()
 
     def claims_within(self, job: int) -> list[Intent]:
         """A page of the claims that interrupted commands left on records of a job."""
-        rows = self._rows(sql.CLAIMED, {"job": job, "count": PAGE})
+        rows = self._rows(job_sql.CLAIMED, {"job": job, "count": PAGE})
         return [Intent(subject, prev, Instant(at), body) for subject, prev, at, body in rows]
 
     def discard_moved(self, job: int, signer_id: str) -> int:
         """Destroy staged events whose chain has moved, so that they are made again; how many."""
         values = {"job": job, "signer_id": signer_id, "count": PAGE}
         count, after = 0, ""
-        while moved := self._rows(sql.MOVED, values | {"after": after}):
+        while moved := self._rows(job_sql.MOVED, values | {"after": after}):
             self._discard_staged(job, [subject for (subject,) in moved])
             count, after = count + len(moved), moved[-1][0]
         return count
@@ -318,7 +320,7 @@ class Jobs(Shards):
     @written
     def _discard_staged(self, job: int, subjects: Sequence[str]) -> None:
         places = [{"job": job, "subject": subject} for subject in subjects]
-        for statement in (sql.DISCARD, sql.UNSTAGE, sql.UNCLAIM, sql.REOPEN_SHARD):
+        for statement in (job_sql.DISCARD, job_sql.UNSTAGE, job_sql.UNCLAIM, job_sql.REOPEN_SHARD):
             self._each(statement, places)
 
     def switch(self, job: int, signer_id: str, keyset: KeySetBody, *, at: Instant) -> bool:
@@ -340,8 +342,8 @@ class Jobs(Shards):
         self._lock_signing()
         values = {"job": job, "signer_id": signer_id}
         claimed = {"job": job, "count": 1}
-        if self._rows(sql.MOVED, values | {"after": "", "count": 1}) or self._rows(
-            sql.CLAIMED, claimed
+        if self._rows(job_sql.MOVED, values | {"after": "", "count": 1}) or self._rows(
+            job_sql.CLAIMED, claimed
         ):
             raise _ChainMovedError
         if self.any_unsigned(job):
@@ -350,11 +352,11 @@ class Jobs(Shards):
             raise ConflictError("the key set has moved meanwhile", code="keyset.moved")
         if not self._end(job, "running", "switched", at):
             raise ended()
-        self._rows(sql.SHARDS_DONE, {"job": job, "at": at.micros})
-        self._rows(sql.SWITCH_EVENTS, values)
-        self._rows(sql.SWITCH_HEADS, values)
+        self._rows(job_sql.SHARDS_DONE, {"job": job, "at": at.micros})
+        self._rows(job_sql.SWITCH_EVENTS, values)
+        self._rows(job_sql.SWITCH_HEADS, values)
         # From here on nobody claims a place after one of these heads, or moves it.
-        if self._rows(sql.UNSWITCHED, values) or self._rows(sql.CLAIMED, claimed):
+        if self._rows(job_sql.UNSWITCHED, values) or self._rows(job_sql.CLAIMED, claimed):
             raise _ChainMovedError
 
     @written
@@ -362,17 +364,17 @@ class Jobs(Shards):
         """Journal signatures that were made for a look and thrown away."""
         self._journal_all(lines)
         self._insert(
-            sql.ADD_DISCARDED, [{"kind": line.kind, "digest": line.digest} for line in lines]
+            job_sql.ADD_DISCARDED, [{"kind": line.kind, "digest": line.digest} for line in lines]
         )
 
     def clear_staged(self) -> None:
         """Drop the second copies that switched jobs left, a page at a time."""
-        while rows := self._rows(sql.CLEARED, {"count": PAGE}):
+        while rows := self._rows(job_sql.CLEARED, {"count": PAGE}):
             self._unstage(rows)
 
     @written
     def _unstage(self, places: Sequence[tuple[Any, ...]]) -> None:
-        self._each(sql.UNSTAGE, ({"job": job, "subject": subject} for job, subject in places))
+        self._each(job_sql.UNSTAGE, ({"job": job, "subject": subject} for job, subject in places))
 
 
 def _lines(key_id: str, events: Sequence[Staged]) -> Iterator[dict[str, Any]]:

@@ -7,7 +7,7 @@ from typing import Final, Literal, NamedTuple, Self, TypeAlias
 
 from registry.errors import ConflictError
 from registry.protocol.instant import Instant
-from registry.store import sql
+from registry.store import job_sql
 from registry.store.base import written
 from registry.store.engine import Holding, Row
 from registry.store.journal import Journal
@@ -85,7 +85,7 @@ class Shard:
         """Note, durably, that all of it is stored, of which so many records were new. Where it
         is held no more because a connection was lost, whoever takes it over does."""
         values = {"job": self.job, "shard": self.shard, "made": made, "at": at.micros, "none": b""}
-        self.holding.write(sql.SHARD_DONE, values)
+        self.holding.write(job_sql.SHARD_DONE, values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,24 +109,24 @@ class Shards(Journal):
 
     def find_job(self, job: int) -> Job | None:
         """A job by its number."""
-        return as_job(self._first(sql.JOB, {"job": job}))
+        return as_job(self._first(job_sql.JOB, {"job": job}))
 
     def list_jobs(self) -> list[Job]:
         """All jobs, oldest first."""
-        return [found for row in self._rows(sql.JOBS, {}) if (found := as_job(row)) is not None]
+        return [found for row in self._rows(job_sql.JOBS, {}) if (found := as_job(row)) is not None]
 
     def _add_job(self, kind: Kind, at: Instant) -> int:
         values = {"none": b"", "kind": kind, "at": at.micros}
-        return int(self._rows(sql.ADD_JOB, values)[0][0])
+        return int(self._rows(job_sql.ADD_JOB, values)[0][0])
 
     def _freeze(self, job: int, state: State, plan: bytes, digest: bytes) -> None:
         values = {"job": job, "state": state, "plan": plan, "digest": digest}
-        if not self._rows(sql.FREEZE_JOB, values):
+        if not self._rows(job_sql.FREEZE_JOB, values):
             raise ConflictError("the job was cleared away meanwhile", code="job.ended")
 
     def _end(self, job: int, old: State, new: State, at: Instant) -> bool:
         values = {"job": job, "old": old, "new": new, "at": at.micros}
-        return bool(self._rows(sql.END_JOB, values))
+        return bool(self._rows(job_sql.END_JOB, values))
 
     @written
     def drop_job(self, job: int) -> None:
@@ -134,7 +134,7 @@ class Shards(Journal):
         self._drop(job)
 
     def _drop(self, job: int) -> None:
-        for statement in (sql.DROP_ITEMS, sql.DROP_SHARDS, sql.DROP_JOB):
+        for statement in (job_sql.DROP_ITEMS, job_sql.DROP_SHARDS, job_sql.DROP_JOB):
             self._rows(statement, {"job": job})
 
     # -- filling -----------------------------------------------------------------
@@ -143,7 +143,7 @@ class Shards(Journal):
     def filling(self, *, at: Instant) -> Iterator[int]:
         """Make a mint job, which others leave alone meanwhile, and forget it unless it was
         frozen; what killed processes left of such is cleared away first."""
-        for (job,) in self._rows(sql.UNFINISHED_JOBS, {"kind": "mint"}):
+        for (job,) in self._rows(job_sql.UNFINISHED_JOBS, {"kind": "mint"}):
             with self._engine.hold(f"filling {job}") as dead:
                 if dead:
                     self._drop_unfinished(job)
@@ -177,36 +177,36 @@ class Shards(Journal):
     @written
     def add_shards(self, job: int, shards: Sequence[NewShard]) -> None:
         """Put shards into a job that is being made."""
-        self._insert(sql.ADD_SHARD, [{"job": job} | shard._asdict() for shard in shards])
+        self._insert(job_sql.ADD_SHARD, [{"job": job} | shard._asdict() for shard in shards])
 
     @contextmanager
     def take_shard(self, job: int) -> Iterator[Shard | None]:
         """Hold the first open shard of a job that nobody else holds, if there is one."""
         while True:
-            with self._engine.take(f"shard {job}", sql.OPEN_SHARDS, {"job": job}) as holding:
+            with self._engine.take(f"shard {job}", job_sql.OPEN_SHARDS, {"job": job}) as holding:
                 if holding is None:
                     yield None
                     return
-                row = self._first(sql.OPEN_SHARD, {"job": job, "shard": holding.key})
+                row = self._first(job_sql.OPEN_SHARD, {"job": job, "shard": holding.key})
                 if row is not None:
                     yield Shard._made(row, holding)
                     return
 
     def is_held(self, job: int) -> bool:
         """Whether a process works at a shard of a job."""
-        return self._engine.held(f"shard {job}", sql.OPEN_SHARDS, {"job": job}) > 0
+        return self._engine.held(f"shard {job}", job_sql.OPEN_SHARDS, {"job": job}) > 0
 
     def any_open(self, job: int) -> bool:
         """Whether a job has shards that are not done, held or not."""
-        return self._first(sql.ANY_OPEN_SHARD, {"job": job}) is not None
+        return self._first(job_sql.ANY_OPEN_SHARD, {"job": job}) is not None
 
     def count_shards(self, job: int) -> Counted:
         """How far the shards of a job are."""
         values = {"job": job}
-        rows = {state: counts for state, *counts in self._rows(sql.COUNT_SHARDS, values)}
+        rows = {state: counts for state, *counts in self._rows(job_sql.COUNT_SHARDS, values)}
         waiting, left, _ = map(int, rows.get("open", (0, 0, 0)))
         done, stored, made = map(int, rows.get("done", (0, 0, 0)))
-        held = self._engine.held(f"shard {job}", sql.OPEN_SHARDS, values) if waiting else 0
+        held = self._engine.held(f"shard {job}", job_sql.OPEN_SHARDS, values) if waiting else 0
         return Counted(
             waiting, held, done, left + stored, stored, made, self._rate(job, done, stored)
         )
@@ -214,7 +214,7 @@ class Shards(Journal):
     def _rate(self, job: int, done: int, stored: int) -> float:
         if done < 2:
             return 0.0
-        records, since, until = self._rows(sql.LATELY_DONE, {"job": job, "recent": RECENT})[0]
+        records, since, until = self._rows(job_sql.LATELY_DONE, {"job": job, "recent": RECENT})[0]
         first = stored / done
         return (
             max(0.0, (int(records) - first) / ((until - since) / 1_000_000))
@@ -225,4 +225,4 @@ class Shards(Journal):
     @written
     def end_if_done(self, job: int, *, at: Instant) -> bool:
         """End a mint whose shards are all done; whether it ended now."""
-        return bool(self._rows(sql.END_DONE, {"job": job, "at": at.micros}))
+        return bool(self._rows(job_sql.END_DONE, {"job": job, "at": at.micros}))

@@ -402,3 +402,16 @@ def test_a_reissue_of_another_key_stands_in_no_mints_way(world: World, desk: Des
 
     assert worked(desk) == [Step(2, 1, 1)]
     refused("reissue.key", ConflictError, lambda: worked(desk, job=job.job))
+
+
+def test_records_that_are_not_there_end_a_reissue_with_a_word(world: World, desk: Desk) -> None:
+    mint(desk, desk.signer(START), RECORDS, at=START)
+    old, _ = rotate(desk, lambda: world.clock.move(60))
+    job = plan_reissue(desk, old, "rotation", at=desk.clock())
+    gone = {"subject": RECORDS[0].number.suffix}
+    desk.store._rows("DELETE FROM heads WHERE subject = :subject", gone)
+
+    again = run(desk, desk.signer(desk.clock()), job, clock=desk.clock)
+    refused("store.damaged", StoreError, lambda: list(again))
+
+    assert described(desk, find_job(desk, job.job)).left == 1
