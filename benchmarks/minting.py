@@ -29,7 +29,6 @@ from registry.app import now
 from registry.protocol.graph import Paper
 from registry.protocol.record import Record
 from registry.services.desk import Desk
-from registry.services.find import find_record
 from registry.services.minting import Pair, Passed, Work, mint_rows
 from registry.store.packing import unpack
 from tests.services.registry import Clock, World
@@ -175,9 +174,9 @@ def look_up(desk: Desk, count: int) -> dict[str, float]:
 
     kinds: dict[str, Callable[[Record], object]] = {
         "bare": bare_row,
-        "number": lambda record: find_record(desk, str(record.number)),
-        "arXiv id": lambda record: find_record(desk, f"arxiv:{record.source.id}"),
-        "16 characters": lambda record: find_record(desk, record.number.suffix[:16]),
+        "number": lambda record: find(desk, str(record.number)).canonical,
+        "arXiv id": lambda record: find(desk, f"arxiv:{record.source.id}").canonical,
+        "16 characters": lambda record: find(desk, record.number.suffix[:16]).canonical,
     }
     times: dict[str, list[float]] = {name: [] for name in kinds}
     for _ in range(5):

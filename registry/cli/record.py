@@ -142,9 +142,9 @@ def _build(options: JsonObject) -> Record:
 @app.command(epilog=example("pith record show arxiv:2401.00001"))
 def show(context: typer.Context, number: Number, home: Home = None) -> None:
     """Print a minted record, in its canonical bytes."""
-    from registry.services.find import find_record
+    from registry.services.find import find
 
-    _output.raw(find_record(open_desk(context, home), number).canonical + b"\n")
+    _output.raw(find(open_desk(context, home), number).canonical + b"\n")
 
 
 @app.command("list", epilog=example("pith record list --json"))

@@ -76,6 +76,8 @@ class Reference:
     def parse(cls, typed: str) -> Self:
         """Read a number generously: any case, without ``pith:`` or year, 8, 12 or 16
         characters of the suffix, an ``arxiv:`` id with or without version, or a DOI."""
+        if (exact := _FULL.fullmatch(typed)) is not None:
+            return cls(typed, prefix=exact["suffix"], year=int(exact["year"]))
         # Case is folded in ASCII alone: no other letter may stand for one of these.
         folded = typed.strip() if typed.isascii() else ""
         for kind in KINDS.values():

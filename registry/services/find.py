@@ -1,6 +1,7 @@
 """Find: from what a person typed to the one record it names."""
 
-from typing import TypeGuard
+from collections.abc import Sequence
+from typing import TypeGuard, TypeVar
 
 from registry.errors import AmbiguousAliasError, NotFoundError, shown
 from registry.protocol.bundle_checks import bindings_of
@@ -8,8 +9,10 @@ from registry.protocol.merge import Merged, merge
 from registry.protocol.number import PithNumber, Reference
 from registry.protocol.record import Record
 from registry.services.desk import Desk
+from registry.store.records import Found
 
 MAX_CANDIDATES = 10
+F = TypeVar("F", Found, Record)
 
 
 def find_record(desk: Desk, typed: str, registry: str | None = None) -> Record:
@@ -19,55 +22,52 @@ def find_record(desk: Desk, typed: str, registry: str | None = None) -> Record:
     Raises NotFoundError ``record.absent`` or ``number.year``, and
     AmbiguousAliasError ``alias.ambiguous`` with the candidates.
     """
+    if not _is_foreign(registry, desk):
+        return find(desk, typed).record()
     reference = Reference.parse(typed)
-    if reference.source_id is not None:
-        return _by_source(desk, reference, registry)
-    prefix, count = reference.prefix or "", MAX_CANDIDATES + 1
-    if _is_foreign(registry, desk):
-        found = desk.store.foreign_by_prefix(registry, prefix, count)
-    else:
-        found = desk.store.records_by_prefix(prefix, count)
-    if not found:
-        raise _absent(typed)
-    if len(found) > 1:
-        listed = ", ".join(str(record.number) for record in found[:MAX_CANDIDATES])
-        more = ", …" if len(found) > MAX_CANDIDATES else ""
-        raise AmbiguousAliasError(
-            f"{shown(typed)} is short for more than one number: {listed}{more}",
-            code="alias.ambiguous",
-            hint="give the whole number",
-        )
-    number = found[0].number
-    if reference.year is not None and reference.year != number.year:
-        raise NotFoundError(
-            f"no record {shown(typed)}: the year is not {reference.year}",
-            code="number.year",
-            hint=f"the number is {number}",
-        )
-    return found[0]
+    if reference.prefix is not None:
+        told = desk.store.foreign_by_prefix(registry, reference.prefix, MAX_CANDIDATES + 1)
+        return _only(reference, told)
+    source = reference.source_kind or "", reference.source_id or "", reference.version
+    told = desk.store.foreign_by_source(registry, *source)
+    return _only(reference, [r for r in told if r.source.version == told[0].source.version])
+
+
+def find(desk: Desk, typed: str) -> Found:
+    """The same of our own records, as it is stored; see `Found`."""
+    reference = Reference.parse(typed)
+    if reference.prefix is not None:
+        return _only(reference, desk.store.records_by_prefix(reference.prefix, MAX_CANDIDATES + 1))
+    source = reference.source_kind or "", reference.source_id or "", reference.version
+    found = desk.store.records_by_source(*source)
+    return _only(reference, [each for each in found if each.version == found[0].version])
 
 
 def _is_foreign(registry: str | None, desk: Desk) -> TypeGuard[str]:
     return registry is not None and registry != desk.registry
 
 
-def _by_source(desk: Desk, reference: Reference, registry: str | None) -> Record:
-    source = reference.source_kind or "", reference.source_id or "", reference.version
-    if _is_foreign(registry, desk):
-        found = desk.store.foreign_by_source(registry, *source)
-    else:
-        found = desk.store.records_by_source(*source)
+def _only(reference: Reference, found: Sequence[F]) -> F:
+    """The one that was found, of the year that was typed."""
     if not found:
         raise _absent(reference.typed)
-    newest = [r for r in found if r.source.version == found[0].source.version]
-    if len(newest) > 1:
-        listed = ", ".join(str(record.number) for record in newest[:MAX_CANDIDATES])
+    number = found[0].number
+    if len(found) > 1:
+        listed = ", ".join(str(each.number) for each in found[:MAX_CANDIDATES])
+        more = ", …" if len(found) > MAX_CANDIDATES else ""
+        said = "is short for more than one number" if reference.prefix else "names more than one"
         raise AmbiguousAliasError(
-            f"{shown(reference.typed)} names more than one record: {listed}",
+            f"{shown(reference.typed)} {said}: {listed}{more}",
             code="alias.ambiguous",
             hint="give the whole number",
         )
-    return newest[0]
+    if reference.year is not None and reference.year != number.year:
+        raise NotFoundError(
+            f"no record {shown(reference.typed)}: the year is not {reference.year}",
+            code="number.year",
+            hint=f"the number is {number}",
+        )
+    return found[0]
 
 
 def _absent(typed: str) -> NotFoundError:

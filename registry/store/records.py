@@ -1,11 +1,34 @@
 """The minted records."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
+from registry.protocol.number import PithNumber
 from registry.protocol.record import Record
 from registry.store import sql
 from registry.store.base import PAGE, Database, held
+from registry.store.engine import Row
 from registry.store.packing import unpack
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a look-up gives: the number of a minted record, the version of its source, and the
+    document as it is stored. That was verified before it was stored and is a `Record` when
+    somebody asks for one; who wants the number and the exact bytes need not wait for that."""
+
+    number: PithNumber
+    version: int
+    stored: bytes
+
+    @property
+    def canonical(self) -> bytes:
+        """The canonical bytes of the record."""
+        return unpack(self.stored)
+
+    def record(self) -> Record:
+        """The record, read strictly; StoreError ``store.damaged`` where it no longer reads."""
+        return held(Record.parse, self.canonical)
 
 
 class Records(Database):
@@ -16,23 +39,23 @@ class Records(Database):
         row = self._first(sql.RECORD, {"suffix": suffix})
         return None if row is None else held(Record.parse, unpack(row[0]))
 
-    def records_by_prefix(self, prefix: str, count: int) -> list[Record]:
-        """At most *count* minted records whose suffix begins so, in the order of suffixes."""
-        values = {"low": prefix, "high": prefix + "Z" * (26 - len(prefix)), "count": count}
-        return [
-            held(Record.parse, unpack(body))
-            for (body,) in self._rows(sql.RECORDS_BY_PREFIX, values)
-        ]
+    def records_by_prefix(self, prefix: str, count: int) -> list[Found]:
+        """At most *count* (500) minted records whose suffix begins so, in their order."""
+        values = {"low": prefix, "high": prefix + "Z" * (26 - len(prefix))}
+        return [_found(row) for row in self._rows(sql.RECORDS_BY_PREFIX, values)[:count]]
 
     def records_by_source(
         self, kind: str, source_id: str, version: int | None = None
-    ) -> list[Record]:
+    ) -> list[Found]:
         """The minted records of one source id, or of one version of it, newest first."""
-        values = {"kind": kind, "id": source_id, "version": version, "count": PAGE}
-        return [
-            held(Record.parse, unpack(body))
-            for (body,) in self._rows(sql.RECORDS_BY_SOURCE, values)
-        ]
+        values: dict[str, str | int] = {"kind": kind, "id": source_id}
+        if version is None:
+            rows = self._rows(sql.RECORDS_BY_SOURCE, values)
+        else:
+            rows = self._rows(sql.RECORDS_BY_VERSION, values | {"version": version})
+        if len(rows) > 1:
+            rows.sort(key=lambda row: (-row[2], row[1]))
+        return [_found(row) for row in rows]
 
     def records(self) -> Iterator[Record]:
         """Every minted record, in the order of suffixes, read a page at a time."""
@@ -44,5 +67,10 @@ class Records(Database):
             after = record.number.suffix
 
     def count_minted(self) -> int:
-        """How many record_created events there are."""
+        """How many records have a chain of this registry's events."""
         return int(self._rows(sql.COUNT_MINTED, {})[0][0])
+
+
+def _found(row: Row) -> Found:
+    year, suffix, version, stored = row
+    return Found(PithNumber(year, suffix), version, stored)

@@ -14,22 +14,32 @@ ADD_RECORD: Final = (
     "VALUES (:digest, :suffix, :year, :source_kind, :source_id, :source_version, :body) "
     "ON CONFLICT DO NOTHING RETURNING suffix"
 )
-# Only minted records are found: one that an interrupted mint left has no head yet.
+# Only minted records are found: one that an interrupted mint left has no head yet. The limits
+# stand in the text, as SQLite plans a statement anew each time that one is given as a value.
 RECORDS_BY_PREFIX: Final = (
-    "SELECT r.body FROM records r WHERE r.suffix >= :low AND r.suffix <= :high AND EXISTS "
-    "(SELECT 1 FROM heads h WHERE h.subject = r.suffix) ORDER BY r.suffix LIMIT :count"
+    "SELECT r.year, r.suffix, r.source_version, r.body FROM records r "
+    "WHERE r.suffix >= :low AND r.suffix <= :high AND EXISTS "
+    "(SELECT 1 FROM heads h WHERE h.subject = r.suffix) ORDER BY r.suffix LIMIT 500"
 )
+# In the order of the index alone: to sort those of one version too would cost as much again.
 RECORDS_BY_SOURCE: Final = (
-    "SELECT r.body FROM records r WHERE r.source_kind = :kind AND r.source_id = :id "
-    "AND (CAST(:version AS BIGINT) IS NULL OR r.source_version = :version) AND EXISTS "
-    "(SELECT 1 FROM heads h WHERE h.subject = r.suffix) "
-    "ORDER BY r.source_version DESC, r.suffix LIMIT :count"
+    "SELECT r.year, r.suffix, r.source_version, r.body FROM records r "
+    "WHERE r.source_kind = :kind AND r.source_id = :id AND EXISTS "
+    "(SELECT 1 FROM heads h WHERE h.subject = r.suffix) ORDER BY r.source_version DESC LIMIT 500"
+)
+RECORDS_BY_VERSION: Final = (
+    "SELECT r.year, r.suffix, r.source_version, r.body FROM records r "
+    "WHERE r.source_kind = :kind AND r.source_id = :id AND r.source_version = :version "
+    "AND EXISTS (SELECT 1 FROM heads h WHERE h.subject = r.suffix) LIMIT 500"
 )
 RECORDS_AFTER: Final = (
     "SELECT r.body FROM records r WHERE r.suffix > :after AND EXISTS "
     "(SELECT 1 FROM heads h WHERE h.subject = r.suffix) ORDER BY r.suffix LIMIT :count"
 )
-COUNT_MINTED: Final = "SELECT count(*) FROM events WHERE event_type = 'record_created'"
+# Every record that is minted here has a head of ours, and heads are small.
+COUNT_MINTED: Final = (
+    "SELECT count(*) FROM heads WHERE signer_id = (SELECT value FROM meta WHERE name = 'registry')"
+)
 
 INTENT: Final = "SELECT at, body FROM intents WHERE subject = :subject AND prev = :prev"
 INTENTS_OF: Final = "SELECT prev FROM intents WHERE subject = :subject"

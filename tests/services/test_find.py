@@ -9,7 +9,7 @@ from registry.errors import AmbiguousAliasError, NotFoundError
 from registry.protocol.record import Record
 from registry.protocol.source import Source
 from registry.services.desk import Desk
-from registry.services.find import MAX_CANDIDATES, find_record
+from registry.services.find import MAX_CANDIDATES, find, find_record
 from registry.services.mint import mint
 from tests.cli.lab import record
 from tests.services.registry import RECORD, START, World
@@ -35,15 +35,17 @@ def ground(world: World, count: int) -> list[Record]:
 
 def test_an_ambiguous_alias_lists_the_candidates(world: World, desk: Desk) -> None:
     mint(desk, desk.signer(desk.clock()), [RECORD], at=START)
-    others = ground(world, 2)
+    ground(world, 2)
 
     with pytest.raises(AmbiguousAliasError) as caught:
         find_record(desk, RECORD.number.suffix[:8])
 
     assert caught.value.code == "alias.ambiguous"
-    for each in (RECORD, *others):
-        assert str(each.number) in caught.value.message
+    assert str(RECORD.number) in caught.value.message
+    for each in "AB":
+        assert f"pith:2024:{RECORD.number.suffix[:8]}{each * 18}" in caught.value.message
     assert find_record(desk, str(RECORD.number)) == RECORD
+    assert find(desk, str(RECORD.number)).canonical == RECORD.canonical
     assert find_record(desk, RECORD.number.suffix[:12]) == RECORD
 
 
