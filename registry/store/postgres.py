@@ -19,7 +19,7 @@ from registry.store import postgres_connection
 from registry.store.engine import FEW, Holding, Row, Values
 from registry.store.postgres_connection import connect, is_lost, may_pass, store_error
 from registry.store.postgres_schema import LISTED, OWN, make_schema
-from registry.store.postgres_stage import Stage, stage_of, translated
+from registry.store.postgres_stage import Stage, deleting, stage_of, translated
 
 T = TypeVar("T")
 _PAUSES: Final = (0.0, 0.005, 0.02, 0.1, 0.5)
@@ -161,6 +161,10 @@ class Postgres:
         return self._attempted(lambda: self._run_each(statement, rows))
 
     def _run_each(self, statement: str, rows: list[Values]) -> list[Row]:
+        if len(rows) >= _FEW:
+            many = deleting(statement, tuple((name, type(v)) for name, v in rows[0].items()))
+            if many is not None:
+                return self._fetch(many, {name: [row[name] for row in rows] for name in rows[0]})
         gives = "RETURNING" in statement or statement.startswith("SELECT")
         found: list[Row] = []
         with self._db.cursor(binary=True) as cursor:
@@ -214,6 +218,8 @@ class Postgres:
         return self._retried(lambda: self._transacted(work))
 
     def _transacted(self, work: Callable[[], T]) -> T:
+        if self._inside:
+            raise StoreError(f"a write inside another on {self.place}", code="store.error")
         writer, number = self._next_number()
         self._db.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
         self._inside = True
@@ -280,13 +286,14 @@ class Postgres:
     def hold(self, name: str) -> Iterator[bool]:
         """Be the only process that holds *name*: by a lock on a row, in a transaction of another
         connection, which ends with it."""
+        other, got = self._retried(lambda: _holding(self.place, name))
         try:
-            other = connect(self.place)
-        except psycopg.Error as error:
-            raise store_error(self.place, error) from None
-        try:
-            yield _held(other, name)
+            yield got
         finally:
+            with suppress(psycopg.Error):
+                if got:
+                    other.execute("DELETE FROM holds WHERE name = %s", [name])
+                    other.execute("COMMIT")
             other.close()
 
     @contextmanager
@@ -315,7 +322,6 @@ class Postgres:
     def _taken(self, query: str, values: Values) -> tuple[psycopg.Connection[Row], int | None]:
         other, self._holder = self._holder or connect(self.place), None
         try:
-            other.execute("SET idle_in_transaction_session_timeout = 0")
             other.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
             found = other.execute(f"{translated(query)}{_FIRST_FREE}", values).fetchall()
         except psycopg.Error:
@@ -384,10 +390,15 @@ class _Held:
         return True
 
 
-def _held(connection: psycopg.Connection[Row], name: str) -> bool:
-    """Hold a row in a transaction that stays open, or say False where another does."""
-    connection.execute("SET idle_in_transaction_session_timeout = 0")
-    connection.execute("INSERT INTO holds (name) VALUES (%s) ON CONFLICT DO NOTHING", [name])
-    connection.execute("BEGIN")
+def _holding(place: str, name: str) -> tuple[psycopg.Connection[Row], bool]:
+    """A connection that holds a row in a transaction that stays open, or False where another
+    does."""
+    made = connect(place)
     query = "SELECT name FROM holds WHERE name = %s FOR UPDATE SKIP LOCKED"
-    return bool(connection.execute(query, [name]).fetchall())
+    try:
+        made.execute("INSERT INTO holds (name) VALUES (%s) ON CONFLICT DO NOTHING", [name])
+        made.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
+        return made, bool(made.execute(query, [name]).fetchall())
+    except BaseException:
+        made.close()
+        raise

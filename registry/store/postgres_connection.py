@@ -43,6 +43,7 @@ def connect(url: str, *, read_only: bool = False) -> psycopg.Connection[Row]:
         made.adapters.register_loader("numeric", _Whole)
         made.execute(f"SET search_path = {SCHEMA}")
         made.execute(f"SET lock_timeout = '{PATIENCE:.0f}s'")
+        made.execute("SET idle_in_transaction_session_timeout = 0")
         if read_only:
             made.execute("SET default_transaction_read_only = on")
         check_settings(made, url)

@@ -13,6 +13,7 @@ from registry.store.postgres_connection import SCHEMA
 
 OWN: Final = ("made", "writers", "holds")
 """The tables that are the engine's own."""
+_SCHEMA: Final = "SELECT 1 FROM pg_namespace WHERE nspname = %s"
 _TABLES: Final = "SELECT tablename FROM pg_tables WHERE schemaname = %s"
 LISTED: Final = (
     "SELECT c.relname, a.attname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
@@ -52,7 +53,7 @@ def make_schema(
             hint="any command that writes brings it up to date",
         )
     while done < len(scripts):
-        with suppress(errors.UniqueViolation, errors.DuplicateObject, errors.DuplicateTable):
+        with suppress(errors.UniqueViolation, errors.DuplicateSchema, errors.DuplicateTable):
             _migrate(connection, scripts[done], done)
         done = _version(connection, place, len(scripts))
 
@@ -83,7 +84,8 @@ def _migrate(connection: psycopg.Connection[Row], script: str, done: int) -> Non
     """One migration with its number, in a transaction; of two processes one makes it."""
     with connection.transaction():
         if done == 0:
-            connection.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
+            if not connection.execute(_SCHEMA, [SCHEMA]).fetchall():
+                connection.execute(f"CREATE SCHEMA {SCHEMA}")
             connection.execute(script)
             connection.execute("INSERT INTO made (by, schema) VALUES (%s, 1)", [SCHEMA])
             return

@@ -186,8 +186,8 @@ UNJOURNALED: Final = (
 )
 # What a ceremony proposes is signed before it is a version of the key set.
 UNDOCUMENTED: Final = (
-    f"SELECT s.kind, s.digest FROM signatures s WHERE (s.kind, s.digest) NOT IN ({_DOCUMENTS} "  # noqa: S608
-    "UNION ALL SELECT 'keyset', to_sha256 FROM ceremonies)"
+    f"SELECT kind, digest FROM signatures EXCEPT SELECT kind, digest FROM ({_DOCUMENTS} "  # noqa: S608
+    "UNION ALL SELECT 'keyset', to_sha256 FROM ceremonies) d"
 )
 
 ADD_CHECKPOINT: Final = (

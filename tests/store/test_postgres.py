@@ -544,6 +544,61 @@ def test_many_rows_are_copied_and_say_what_was_new(url: str, room: Room) -> None
     assert len(room.names()) == 50
 
 
+def test_inserts_of_other_columns_have_a_stage_of_their_own(url: str, room: Room) -> None:
+    with Store(url) as store:
+        row = {"act": "x", "key_id": "k", "reason": "r", "at": 1}
+        store._insert(BY_NAME["acts"].insert, [row | {"seq": n} for n in range(100, 140)])
+        store._insert(sql.ADD_ACT, [row] * 40)
+
+        assert store._rows("SELECT count(*) FROM acts", {}) == [(80,)]
+
+
+def test_many_are_deleted_by_one_statement(url: str, room: Room) -> None:
+    places = [{"subject": f"{n:026}", "prev": bytes(n % 3)} for n in range(90)]
+    with Store(url) as store:
+        store._insert(sql.ADD_INTENT, [place | {"at": 1, "body": b""} for place in places])
+
+        store._each(sql.DROP_INTENT, places[:60])
+        store._each(sql.DROP_INTENT, places[58:70])
+
+        assert store.count_intents() == 20
+        claims = [place | {"body": b"", "at": 1 + n % 2} for n, place in enumerate(places[70:])]
+        store._each(sql.DROP_CLAIM, [*claims, *claims])
+        assert store.count_intents() == 10
+
+
+def test_a_write_inside_another_is_refused(url: str, room: Room) -> None:
+    with pytest.raises(StoreError) as caught:
+        room.keep("a", lambda _: room._engine.write(lambda: None))
+
+    assert caught.value.code == "store.error"
+    assert room.names() == []
+
+
+def test_a_held_name_leaves_no_row(url: str, room: Room) -> None:
+    with Store(url) as store:
+        with store._engine.hold("jobs"):
+            assert store._rows("SELECT name FROM holds", {}) == [("jobs",)]
+        assert store._rows("SELECT name FROM holds", {}) == []
+
+
+def test_a_schema_made_by_somebody_with_the_right_is_used(database: str, url: str) -> None:
+    """A role that may not make a schema is given one."""
+    admin = admin_of()
+    role = f"{database}_app"
+    admin.admin(f"CREATE ROLE {role} LOGIN")
+    theirs = url.replace("user=pith", f"user={role}")
+    try:
+        refused("store.readonly", lambda: Store(theirs, create=True))
+        admin.admin(f"CREATE SCHEMA pith AUTHORIZATION {role}", database)
+        Store(theirs, create=True).close()
+        with Store(theirs) as store:
+            assert not store.is_begun
+    finally:
+        admin.admin(f"DROP OWNED BY {role} CASCADE", database)
+        admin.admin(f"DROP ROLE {role}")
+
+
 def test_rows_of_another_store_are_numbered_on(url: str, room: Room) -> None:
     with Store(url) as store:
         row = {"act": "x", "key_id": "k", "reason": "r", "at": 1}
