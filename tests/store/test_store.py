@@ -14,7 +14,7 @@ from registry.services.desk import Desk
 from registry.services.mint import event_line, mint
 from registry.signing.documents import sign_event
 from registry.signing.signer import public_key_of
-from registry.store import sql
+from registry.store import job_sql, sql
 from registry.store.packing import unpack
 from registry.store.rows import NO_EVENT, Intent, KeyRow, event_bytes
 from registry.store.store import Store
@@ -238,7 +238,9 @@ def test_a_closed_store_says_so(world: World) -> None:
 
 def test_every_statement_is_one_that_a_real_database_takes(store: Store) -> None:
     statements = {
-        name: text for name, text in vars(sql).items() if name.isupper() and isinstance(text, str)
+        name: text
+        for name, text in (vars(sql) | vars(job_sql)).items()
+        if name.isupper() and isinstance(text, str)
     }
 
     assert len(statements) > 20
