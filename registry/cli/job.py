@@ -57,11 +57,14 @@ def status(
     shards = found.shards
     verb = "minted" if found.job.kind == "mint" else "signed"
     before = f", {found.done - found.new} minted before" if found.job.kind == "mint" else ""
+    rest = f"{found.left} left"
+    if found.job.state == "abandoned":
+        rest = f"{found.records - found.done} given up"
     _output.lines(
         [
             f"job      {found.job.job}, {found.job.kind}",
             f"state    {found.job.state}",
-            f"records  {found.records}: {found.new} {verb}{before}, {found.left} left",
+            f"records  {found.records}: {found.new} {verb}{before}, {rest}",
             f"shards   {shards.done} done, {shards.held} held, {shards.open - shards.held} open",
         ]
     )
@@ -105,6 +108,25 @@ def work(
     return _work(context, home, job, shards, past_rotation, as_json=as_json)
 
 
+@app.command(epilog=example("pith job abandon 1"))
+def abandon(
+    context: typer.Context,
+    job: Annotated[int, typer.Argument(metavar="JOB", help="The number of the mint job.")],
+    as_json: AsJson = False,
+    home: Home = None,
+) -> None:
+    """Give up what is left of a mint job: nobody works at it any more.
+
+    What is minted stays minted, and a shard that some process is just at may still be. The
+    input of the rest is dropped; fill a new job to mint it after all. A reissue is given up
+    by the next `pith reissue plan`.
+    """
+    from registry.services.job_work import abandon as abandoned
+
+    desk = open_desk(context, home)
+    _told(desk, abandoned(desk, job, at=desk.clock()), as_json=as_json)
+
+
 def _work(
     context: typer.Context,
     home: "Home",
@@ -139,7 +161,9 @@ def _told(desk: "Desk", job: "Job", *, as_json: bool) -> None:
     from registry.services.jobs import described
 
     found = described(desk, find_job(desk, job.job))
-    if found.left:
+    if found.job.state == "abandoned":
+        note(f"job {job.job} is abandoned: {found.done:,} of {found.records:,} are minted")
+    elif found.left:
         note(f"job {job.job}: {found.left:,} of {found.records:,} left")
     elif found.job.kind == "mint":
         note(f"job {job.job} is done: {found.new:,} minted, {found.done - found.new:,} before")

@@ -22,6 +22,7 @@ from registry.store.store import Store
 MAKE = "only the list of what is to do is lost: make the job again, nothing is signed twice"
 AGAIN = "`pith event add anchor --daily` dates what is not dated; restore for the old proof"
 _STATES = ("making", "planned", "running", "switched", "done", "abandoned")
+_SHARD_STATES = ("open", "done", "dropped")
 _TOTALS = {"reissue": "receipts", "mint": "records"}
 """What the plan of a job calls the records of all its shards."""
 
@@ -154,7 +155,7 @@ def _check_shards(desk: Desk) -> Iterator[Finding]:
         tables.BY_NAME["shards"].rows
     ):
         where = f"shard {shard} of job {job}"
-        if state not in ("open", "done"):
+        if state not in _SHARD_STATES:
             yield Finding("shards.state", where, f"{state} is no state", COLUMN)
         if body or (state == "open" and not first):
             try:

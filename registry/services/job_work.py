@@ -62,6 +62,25 @@ def open_jobs(desk: Desk, job: int | None) -> list[Job]:
     return found
 
 
+def abandon(desk: Desk, job: int, *, at: Instant) -> Job:
+    """Give up what is left of a mint job. What is minted stays minted, and a shard that a
+    process is just at may still be.
+
+    Raises NotFoundError ``job.none``, ConflictError ``job.ended``, and ``job.state`` for one
+    that is being filled or a reissue.
+    """
+    found = find_job(desk, job)
+    if found.kind == "reissue":
+        raise ConflictError(
+            f"job {job} is a reissue",
+            code="job.state",
+            hint="a new `pith reissue plan` takes its place, and gives up what it staged",
+        )
+    if not desk.store.abandon_mint(_checked(found).job, at=at):
+        raise ConflictError(f"job {job} ended meanwhile", code="job.ended")
+    return find_job(desk, job)
+
+
 def _checked(job: Job) -> Job:
     if job.kind == "reissue":
         return accepted(job)

@@ -58,6 +58,9 @@ SHARD_DONE: Final = (
 SHARDS_DONE: Final = (
     "UPDATE shards SET state = 'done', at = :at WHERE job = :job AND state = 'open'"
 )
+DROP_OPEN_SHARDS: Final = (
+    "UPDATE shards SET state = 'dropped', body = :none WHERE job = :job AND state = 'open'"
+)
 REOPEN_SHARD: Final = (
     "UPDATE shards SET state = 'open' WHERE job = :job AND state = 'done' "
     "AND first <= :subject AND last >= :subject"

@@ -207,9 +207,8 @@ class Shards(Journal):
         waiting, left, _ = map(int, rows.get("open", (0, 0, 0)))
         done, stored, made = map(int, rows.get("done", (0, 0, 0)))
         held = self._engine.held(f"shard {job}", job_sql.OPEN_SHARDS, values) if waiting else 0
-        return Counted(
-            waiting, held, done, left + stored, stored, made, self._rate(job, done, stored)
-        )
+        total = left + stored + int(rows.get("dropped", (0, 0, 0))[1])
+        return Counted(waiting, held, done, total, stored, made, self._rate(job, done, stored))
 
     def _rate(self, job: int, done: int, stored: int) -> float:
         if done < 2:
@@ -221,6 +220,15 @@ class Shards(Journal):
             if until > since
             else 0.0
         )
+
+    @written
+    def abandon_mint(self, job: int, *, at: Instant) -> bool:
+        """End a mint of which no more shard is to be done, and empty those; whether it was
+        running. Waits for the shards that are held where the database locks rows."""
+        ended = self._end(job, "running", "abandoned", at)
+        if ended:
+            self._rows(job_sql.DROP_OPEN_SHARDS, {"job": job, "none": b""})
+        return ended
 
     @written
     def end_if_done(self, job: int, *, at: Instant) -> bool:

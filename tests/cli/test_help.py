@@ -132,6 +132,7 @@ job list
 job status
 job resume
 job work
+job abandon
 ceremony rehearse
 ceremony run
 ceremony approve
@@ -349,6 +350,7 @@ PREPARED = {
     "job status": _mint_job,
     "job resume": _mint_job,
     "job work": _mint_job,
+    "job abandon": _mint_job,
     "reissue plan": _reissue(),
     "reissue run": _reissue(),
     "reissue status": _reissue(),

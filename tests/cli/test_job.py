@@ -62,6 +62,26 @@ def test_nothing_that_is_accepted_is_no_job(pith: Pith, home: Path, tmp_path: Pa
     assert pith("job", "list", home=home).fine().lines == []
 
 
+def test_a_job_is_abandoned(pith: Pith, home: Path, lines: Path) -> None:
+    config = home / "config.toml"
+    config.write_text(config.read_text() + "\n[mint]\nbatch = 2\n")
+    pith("mint", lines, "--job", home=home)
+    pith("job", "work", "--shards", 1, home=home).fine()
+
+    done = pith("job", "abandon", "1", "--json", home=home).fine()
+
+    assert "job 1 is abandoned: 2 of 5 are minted" in done.err
+    assert (done.object["state"], done.object["done"], done.object["left"]) == ("abandoned", 2, 0)
+    status = pith("job", "status", "1", home=home).fine().lines
+    assert status[2] == "records  5: 2 minted, 0 minted before, 3 given up"
+    for verb in ("abandon", "resume", "work"):
+        pith("job", verb, "1", home=home).refused(6, "job.ended")
+    pith("job", "work", home=home).refused(5, "job.none")
+    pith("job", "abandon", "2", home=home).refused(5, "job.none")
+    assert len(pith("receipt", "list", home=home).fine().lines) == 2
+    pith("store", "check", home=home).fine()
+
+
 def test_ingest_puts_records_and_snapshots_into_a_job(
     pith: Pith, home: Path, tmp_path: Path
 ) -> None:

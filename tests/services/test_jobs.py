@@ -13,7 +13,7 @@ from registry.services.check import check_store
 from registry.services.desk import STOPPED, Desk
 from registry.services.find import merged
 from registry.services.job_fill import Filling, packed, unpacked
-from registry.services.job_work import Step, find_job, open_jobs, work
+from registry.services.job_work import Step, abandon, find_job, open_jobs, work
 from registry.services.jobs import described
 from registry.services.mint import mint, receipt_of
 from registry.services.minting import Pair, Passed, as_pair, mint_all
@@ -161,6 +161,34 @@ def test_several_jobs_and_so_many_shards_of_them(world: World, desk: Desk) -> No
     assert desk.store.count_minted() == 14
     found = described(desk, find_job(desk, 2))
     assert found.job.state == "done"
+
+
+def test_what_is_abandoned_is_worked_at_no_more_while_a_shard_is_held(
+    world: World, desk: Desk
+) -> None:
+    job = filled(desk)
+    steps = work(desk, desk.signer(START), [job], clock=desk.clock)
+    next(steps)
+    if world.store is None:  # the other one waits for the shard that is held
+        assert abandon(desk, 1, at=START).state == "abandoned"
+
+        assert list(steps) == []
+        assert desk.store.count_minted() == 4
+    else:
+        steps.close()
+        abandon(desk, 1, at=START)
+    found = described(desk, find_job(desk, 1))
+    assert (found.records, found.left, found.shards.open) == (12, 0, 0)
+    refused("job.ended", ConflictError, lambda: abandon(desk, 1, at=START))
+    assert_sound(desk)
+
+
+def test_a_reissue_is_not_abandoned_so(world: World, desk: Desk) -> None:
+    mint(desk, desk.signer(START), RECORDS[:2], at=START)
+    old, _ = rotate(desk, lambda: world.clock.move(1))
+    job = plan_reissue(desk, old, "rotation", at=desk.clock())
+
+    refused("job.state", ConflictError, lambda: abandon(desk, job.job, at=desk.clock()))
 
 
 def test_the_rate_is_that_of_late(world: World, desk: Desk) -> None:

@@ -216,9 +216,9 @@ CREATE TABLE jobs (
     last_at  INTEGER NOT NULL
 );
 
--- The parts of a job, which machines take one at a time; state: open or done. Of a reissue:
--- the records of the plan from suffix first to last. Of a mint: body is what is to be minted,
--- and is empty once that is done. records says how many, made how many were new, and at when
+-- The parts of a job, which machines take one at a time; state: open, done or
+-- dropped. Of a reissue: the records of the plan from suffix first to last. Of a mint: body is
+-- what is to be minted, and is empty once that is done or dropped. records says how many, made how many were new, and at when
 -- it was done, or 0.
 CREATE TABLE shards (
     job     INTEGER NOT NULL,
