@@ -61,14 +61,14 @@ class Forked:
         """Send it."""
         try:
             self.pipe.send(message)
-        except (BrokenPipeError, ConnectionResetError):
+        except OSError:
             raise _ended() from None
 
     def answer(self) -> Any:
         """Wait for it. Raises StoreError ``worker.ended`` when the process was ended."""
         try:
             found = self.pipe.recv()
-        except (EOFError, ConnectionResetError):
+        except (EOFError, OSError):  # in the middle of an answer too
             raise _ended() from None
         if isinstance(found, BaseException):
             raise found

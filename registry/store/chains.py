@@ -11,7 +11,8 @@ from registry.protocol.instant import Instant
 from registry.protocol.number import PithNumber
 from registry.protocol.record import Record
 from registry.store import sql
-from registry.store.base import PAGE, held, written
+from registry.store.base import PAGE, written
+from registry.store.documents import event_of
 from registry.store.journal import Journal
 from registry.store.packing import pack, unpack
 from registry.store.rows import (
@@ -222,12 +223,12 @@ class Chains(Journal):
     def find_event(self, event_id: str) -> Event | None:
         """One event by its id."""
         row = self._first(sql.EVENT, {"event_id": event_bytes(event_id)})
-        return None if row is None else held(Event.parse, unpack(row[0]))
+        return None if row is None else event_of(*row)
 
     def events_of(self, subject: str) -> list[Event]:
         """All events about a record, in the order they were stored."""
         rows = self._rows(sql.EVENTS_OF, {"subject": subject})
-        return [held(Event.parse, unpack(body)) for (body,) in rows]
+        return [event_of(*row) for row in rows]
 
     def last_events(
         self, subjects: Iterable[str], event_type: str, signer_id: str

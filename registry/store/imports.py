@@ -13,7 +13,8 @@ from registry.protocol.strict_json import read_json
 from registry.store import sql
 from registry.store.base import PAGE, held, written
 from registry.store.chains import Chains, record_values
-from registry.store.packing import pack, unpack
+from registry.store.documents import event_of, record_of
+from registry.store.packing import pack
 from registry.store.quarantine import Quarantine
 from registry.store.rows import QuarantineRow, SignatureRow
 
@@ -138,7 +139,7 @@ class Imports(Chains, Quarantine):
     def foreign_events_of(self, registry: str, subject: str) -> list[Event]:
         """What another registry says of a record, in the order it was stored."""
         rows = self._rows(sql.FOREIGN_EVENTS_OF, {"registry": registry, "subject": subject})
-        return [held(Event.parse, unpack(body)) for (body,) in rows]
+        return [event_of(*row) for row in rows]
 
     def foreign_aliases(self, registry: str, subject: str) -> list[JsonObject]:
         """The aliases of a record as another registry dates them."""
@@ -153,10 +154,7 @@ class Imports(Chains, Quarantine):
             "high": prefix + "Z" * (26 - len(prefix)),
             "count": count,
         }
-        return [
-            held(Record.parse, unpack(body))
-            for (body,) in self._rows(sql.FOREIGN_BY_PREFIX, values)
-        ]
+        return [record_of(*row) for row in self._rows(sql.FOREIGN_BY_PREFIX, values)]
 
     def foreign_by_source(
         self, registry: str, kind: str, source_id: str, version: int | None = None
@@ -169,10 +167,7 @@ class Imports(Chains, Quarantine):
             "version": version,
             "count": PAGE,
         }
-        return [
-            held(Record.parse, unpack(body))
-            for (body,) in self._rows(sql.FOREIGN_BY_SOURCE, values)
-        ]
+        return [record_of(*row) for row in self._rows(sql.FOREIGN_BY_SOURCE, values)]
 
 
 def _check_known(intake: Intake, counted: Iterable[tuple[int]]) -> None:

@@ -1,10 +1,10 @@
 """Documents at rest: packed with zstandard and a dictionary that the package ships.
 
 The first byte of a stored document says how it is packed: ``{`` that it stands as it is, any
-other the number of the dictionary, after which comes a zstandard frame. A dictionary never
-changes once stores were made with it; every store has those it may use in its table ``meta``, in
-base64, so that it can be read without this package. What is hashed or signed is what
-`unpack` gives.
+other the number of the dictionary, after which comes a zstandard frame with a checksum. A
+dictionary never changes once stores were made with it; every store has those it may use in its
+table ``meta``, in base64, so that it can be read without this package. What is hashed or signed
+is what `unpack` gives.
 """
 
 import base64
@@ -34,7 +34,7 @@ def unpack(stored: bytes) -> bytes:
     Raises StoreError ``store.damaged`` where it cannot be unpacked or would be larger than any
     document may be, and ``store.newer`` for a dictionary that came later.
     """
-    kind = stored[0] if stored else 0
+    kind = stored[0] if type(stored) is bytes and stored else 0
     if kind == _PLAIN:
         return stored
     if kind != NUMBER:
@@ -74,7 +74,7 @@ def _packer() -> Any:
     words = library.ZstdCompressionDict(data.dictionary(NUMBER))
     words.precompute_compress(level=LEVEL)
     return library.ZstdCompressor(
-        level=LEVEL, dict_data=words, write_checksum=False, write_dict_id=False
+        level=LEVEL, dict_data=words, write_checksum=True, write_dict_id=False
     )
 
 

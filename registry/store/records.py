@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from registry.protocol.number import PithNumber
 from registry.protocol.record import Record
 from registry.store import sql
-from registry.store.base import PAGE, Database, held
+from registry.store.base import PAGE, Database
+from registry.store.documents import record_of
 from registry.store.engine import Row
 from registry.store.packing import unpack
 
@@ -27,8 +28,9 @@ class Found:
         return unpack(self.stored)
 
     def record(self) -> Record:
-        """The record, read strictly; StoreError ``store.damaged`` where it no longer reads."""
-        return held(Record.parse, self.canonical)
+        """The record, read strictly; StoreError ``store.damaged`` where it no longer reads, or
+        is another."""
+        return record_of(self.number.suffix, self.stored)
 
 
 class Records(Database):
@@ -37,7 +39,7 @@ class Records(Database):
     def find_record(self, suffix: str) -> Record | None:
         """The record with this suffix, minted or about to be."""
         row = self._first(sql.RECORD, {"suffix": suffix})
-        return None if row is None else held(Record.parse, unpack(row[0]))
+        return None if row is None else record_of(*row)
 
     def records_by_prefix(self, prefix: str, count: int) -> list[Found]:
         """At most *count* (500) minted records whose suffix begins so, in their order."""
@@ -61,10 +63,9 @@ class Records(Database):
         """Every minted record, in the order of suffixes, read a page at a time."""
         after = ""
         while rows := self._rows(sql.RECORDS_AFTER, {"after": after, "count": PAGE}):
-            for (body,) in rows:
-                record = held(Record.parse, unpack(body))
-                yield record
-            after = record.number.suffix
+            for row in rows:
+                yield record_of(*row)
+            after = rows[-1][0]
 
     def count_minted(self) -> int:
         """How many records have a chain of this registry's events."""

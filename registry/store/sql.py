@@ -8,7 +8,7 @@ ADD_META: Final = (
     "INSERT INTO meta (name, value) VALUES (:name, :value) ON CONFLICT DO NOTHING RETURNING name"
 )
 
-RECORD: Final = "SELECT body FROM records WHERE suffix = :suffix"
+RECORD: Final = "SELECT suffix, body FROM records WHERE suffix = :suffix"
 ADD_RECORD: Final = (
     "INSERT INTO records (digest, suffix, year, source_kind, source_id, source_version, body) "
     "VALUES (:digest, :suffix, :year, :source_kind, :source_id, :source_version, :body) "
@@ -33,7 +33,7 @@ RECORDS_BY_VERSION: Final = (
     "AND EXISTS (SELECT 1 FROM heads h WHERE h.subject = r.suffix) LIMIT 500"
 )
 RECORDS_AFTER: Final = (
-    "SELECT r.body FROM records r WHERE r.suffix > :after AND EXISTS "
+    "SELECT r.suffix, r.body FROM records r WHERE r.suffix > :after AND EXISTS "
     "(SELECT 1 FROM heads h WHERE h.subject = r.suffix) ORDER BY r.suffix LIMIT :count"
 )
 # Every record that is minted here has a head of ours, and heads are small.
@@ -64,12 +64,12 @@ ADD_EVENT: Final = (
     "VALUES (:event_id, :subject, :event_type, :signer_id, :body) "
     "ON CONFLICT DO NOTHING RETURNING event_id"
 )
-EVENT: Final = "SELECT body FROM events WHERE event_id = :event_id"
+EVENT: Final = "SELECT event_id, body FROM events WHERE event_id = :event_id"
 LAST_OF: Final = (
     "SELECT subject, event_id, body FROM events WHERE subject = :subject "
     "AND event_type = :event_type AND signer_id = :signer_id ORDER BY seq DESC LIMIT 1"
 )
-EVENTS_OF: Final = "SELECT body FROM events WHERE subject = :subject ORDER BY seq"
+EVENTS_OF: Final = "SELECT event_id, body FROM events WHERE subject = :subject ORDER BY seq"
 COUNT_EVENTS_OF: Final = "SELECT count(*) FROM events WHERE subject = :subject"
 
 HEADED: Final = "SELECT subject FROM heads WHERE subject = :subject LIMIT 1"
@@ -236,7 +236,8 @@ ADD_FOREIGN_EVENT: Final = (
     "VALUES (:registry, :event_id, :subject, :body) ON CONFLICT DO NOTHING RETURNING seq"
 )
 FOREIGN_EVENTS_OF: Final = (
-    "SELECT body FROM foreign_events WHERE registry = :registry AND subject = :subject ORDER BY seq"
+    "SELECT event_id, body FROM foreign_events WHERE registry = :registry "
+    "AND subject = :subject ORDER BY seq"
 )
 COUNT_FOREIGN_EVENTS_OF: Final = (
     "SELECT count(*) FROM foreign_events WHERE registry = :registry AND subject = :subject"
@@ -251,12 +252,12 @@ FOREIGN_ALIASES: Final = (
     "SELECT aliases FROM foreign_records WHERE registry = :registry AND suffix = :suffix"
 )
 FOREIGN_BY_SOURCE: Final = (
-    "SELECT body FROM foreign_records WHERE registry = :registry AND source_kind = :kind "
+    "SELECT suffix, body FROM foreign_records WHERE registry = :registry AND source_kind = :kind "
     "AND source_id = :id AND (CAST(:version AS BIGINT) IS NULL OR source_version = :version) "
     "ORDER BY source_version DESC, suffix LIMIT :count"
 )
 FOREIGN_BY_PREFIX: Final = (
-    "SELECT body FROM foreign_records WHERE registry = :registry AND suffix >= :low "
+    "SELECT suffix, body FROM foreign_records WHERE registry = :registry AND suffix >= :low "
     "AND suffix <= :high ORDER BY suffix LIMIT :count"
 )
 ADD_FOREIGN_KEY: Final = (

@@ -64,6 +64,19 @@ def test_a_bug_in_a_worker_says_where() -> None:
             crew.mates[0].answer()
 
 
+def test_a_worker_that_is_ended_in_the_middle_of_an_answer_is_a_failure_with_a_name() -> None:
+    with Crew(1, lambda: lambda message: bytes(1 << 24)) as crew:  # more than a pipe holds
+        (mate,) = crew.mates
+        mate.tell("go")
+        assert mate.pipe.poll(30)
+        mate._process.kill()
+
+        with pytest.raises(StoreError) as caught:
+            mate.answer()
+
+    assert caught.value.code == "worker.ended"
+
+
 @pytest.mark.parametrize("told", [False, True])
 def test_a_worker_that_is_ended_from_outside_is_a_failure_with_a_name(told: bool) -> None:
     with Crew(1, remembering) as crew:

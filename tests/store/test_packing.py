@@ -77,6 +77,28 @@ def test_what_is_no_packed_document_is_a_damaged_store(stored: bytes) -> None:
     assert caught.value.code == "store.damaged"
 
 
+def test_no_flipped_bit_of_a_packed_document_gives_another_one() -> None:
+    packed = pack(RECORD.canonical)
+    seen = set()
+    for place in range(8, 8 * len(packed)):
+        flipped = bytearray(packed)
+        flipped[place // 8] ^= 1 << place % 8
+        try:
+            assert unpack(bytes(flipped)) == RECORD.canonical  # a bit of a frame means nothing
+        except StoreError as error:
+            seen.add(error.code)
+
+    assert seen == {"store.damaged"}
+
+
+@pytest.mark.parametrize("stored", ["{}", 5, 1.5, None])
+def test_what_is_no_blob_is_a_damaged_store(stored: object) -> None:
+    with pytest.raises(StoreError) as caught:
+        unpack(stored)  # type: ignore[arg-type]
+
+    assert caught.value.code == "store.damaged"
+
+
 def test_the_largest_document_there_may_be_is_unpacked() -> None:
     body = b'{"a":"' + b" " * (LARGE.max_bytes - 8) + b'"}'
 

@@ -77,6 +77,16 @@ def test_a_new_file_has_every_migration(connection: apsw.Connection) -> None:
     assert {"keysets", "keys", "signatures"} <= tables
 
 
+def test_every_table_holds_its_columns_to_their_types(connection: apsw.Connection) -> None:
+    """What has another type is refused, and where it comes to stand it is damage."""
+    loose = "SELECT name FROM pragma_table_list WHERE type = 'table' AND NOT strict"
+
+    names = [name for (name,) in connection.execute(loose)]
+    assert [name for name in names if not name.startswith("sqlite_")] == []
+    with pytest.raises(apsw.ConstraintError):
+        connection.execute("INSERT INTO bundles VALUES (x'00', 'A', 0, 'text')")
+
+
 def test_migrations_are_numbered_without_a_gap() -> None:
     folder = resources.files("registry.store").joinpath("migrations")
     names = sorted(file.name for file in folder.iterdir() if file.name.endswith(".sql"))

@@ -48,6 +48,36 @@ def _other(world: World) -> Store:
 # -- what it is ----------------------------------------------------------------
 
 
+def _exchange(store: Store, table: str, column: str) -> None:
+    """Give the documents of two rows to each other."""
+    pairs = store._rows(f"SELECT {column}, body FROM {table} ORDER BY {column}", {})
+    for (key, _), (_, body) in zip(pairs, reversed(pairs), strict=True):
+        store._rows(
+            f"UPDATE {table} SET body = :body WHERE {column} = :key", {"body": body, "key": key}
+        )
+
+
+def test_another_document_in_a_row_is_damage_and_never_given_out(desk: Desk) -> None:
+    store = desk.store
+    mint(desk, desk.signer(START), [RECORD, record(2)], at=START)
+    event_id = store.events_of(SUBJECT)[0].event_id
+    _exchange(store, "records", "suffix")
+    _exchange(store, "events", "event_id")
+
+    for ask in (
+        lambda: store.find_record(SUBJECT),
+        lambda: store.records_by_prefix(SUBJECT[:8], 2)[0].record(),
+        lambda: store.records_by_source("arxiv", RECORD.source.id)[0].record(),
+        lambda: list(store.records()),
+        lambda: store.find_event(event_id),
+        lambda: store.events_of(SUBJECT),
+    ):
+        with pytest.raises(StoreError) as caught:
+            ask()
+
+        assert caught.value.code == "store.damaged"
+
+
 def test_a_store_is_begun_once(store: Store, desk: Desk) -> None:
     row = KeyRow("other-1", public_key_of(bytes(32)), "registry", "memory:", START)
 

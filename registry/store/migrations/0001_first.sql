@@ -5,7 +5,7 @@
 CREATE TABLE meta (
     name  TEXT PRIMARY KEY,
     value TEXT NOT NULL
-);
+) STRICT;
 
 -- A record is content-addressed: a row is never updated. The suffix is the first 130 bits
 -- of the digest, so no index on the digest is needed; rows lie in the order they came.
@@ -17,7 +17,7 @@ CREATE TABLE records (
     source_id      TEXT NOT NULL,
     source_version INTEGER NOT NULL,
     body           BLOB NOT NULL
-);
+) STRICT;
 CREATE INDEX records_by_source ON records (source_kind, source_id, source_version);
 
 -- A place in the chain of a record, claimed before anything is signed for it.
@@ -29,7 +29,7 @@ CREATE TABLE intents (
     at         INTEGER NOT NULL,
     body       BLOB NOT NULL,
     PRIMARY KEY (subject, prev)
-) WITHOUT ROWID;
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE events (
     seq        INTEGER PRIMARY KEY,
@@ -38,7 +38,7 @@ CREATE TABLE events (
     event_type TEXT NOT NULL,
     signer_id  TEXT NOT NULL,
     body       BLOB NOT NULL
-);
+) STRICT;
 CREATE INDEX events_by_subject ON events (subject, seq);
 
 -- The last event of each signer's chain on each record, moved by compare-and-swap.
@@ -47,21 +47,21 @@ CREATE TABLE heads (
     signer_id TEXT NOT NULL,
     event_id  BLOB NOT NULL,
     PRIMARY KEY (subject, signer_id)
-) WITHOUT ROWID;
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE bundles (
     sha256   BLOB PRIMARY KEY,
     subject  TEXT NOT NULL,
     built_at INTEGER NOT NULL,
     body     BLOB NOT NULL
-) WITHOUT ROWID;
+) STRICT, WITHOUT ROWID;
 CREATE INDEX bundles_by_subject ON bundles (subject, built_at);
 
 CREATE TABLE keysets (
     version INTEGER PRIMARY KEY,
     sha256  BLOB NOT NULL UNIQUE,
     body    BLOB NOT NULL
-);
+) STRICT;
 
 -- What was signed for in ceremonies, by nonce: asked_sha256 is the digest of the whole
 -- request, to_sha256 that of the key set it proposes.
@@ -70,21 +70,21 @@ CREATE TABLE ceremonies (
     asked_sha256 BLOB NOT NULL,
     to_sha256    BLOB NOT NULL,
     at           INTEGER NOT NULL
-) WITHOUT ROWID;
+) STRICT, WITHOUT ROWID;
 
 -- Each names the one before it; the newest says whose approvals the next ceremony wants.
 CREATE TABLE transcripts (
     seq    INTEGER PRIMARY KEY,
     sha256 BLOB NOT NULL UNIQUE,
     body   BLOB NOT NULL
-);
+) STRICT;
 
 -- Third parties: every version of the signers list.
 CREATE TABLE signers (
     version INTEGER PRIMARY KEY,
     sha256  BLOB NOT NULL UNIQUE,
     body    BLOB NOT NULL
-);
+) STRICT;
 
 -- Where this registry's private keys are. Whether a key may sign is the key
 -- set's to say; which one signs here is `signing`, moved by compare-and-swap.
@@ -94,7 +94,7 @@ CREATE TABLE keys (
     usage      TEXT NOT NULL,
     uri        TEXT NOT NULL,
     created_at INTEGER NOT NULL
-) WITHOUT ROWID;
+) STRICT, WITHOUT ROWID;
 
 -- What people did with keys and why: today, signing with one past its promised rotation.
 CREATE TABLE acts (
@@ -103,7 +103,7 @@ CREATE TABLE acts (
     key_id TEXT NOT NULL,
     reason TEXT NOT NULL,
     at     INTEGER NOT NULL
-);
+) STRICT;
 
 -- Every signature made: what was signed is kind and digest.
 CREATE TABLE signatures (
@@ -113,7 +113,7 @@ CREATE TABLE signatures (
     digest BLOB NOT NULL,
     at     INTEGER NOT NULL,
     UNIQUE (kind, digest, key_id)
-);
+) STRICT;
 CREATE INDEX signatures_by_time ON signatures (at);
 
 -- Lists of documents that one timestamp of an outside authority dates, each with it;
@@ -124,13 +124,13 @@ CREATE TABLE checkpoints (
     last_seq INTEGER NOT NULL,
     anchor   BLOB NOT NULL,
     body     BLOB NOT NULL
-);
+) STRICT;
 
 -- Which checkpoint a document (event_id, or sha256 of a bundle) stands in.
 CREATE TABLE dated (
     document   BLOB PRIMARY KEY,
     checkpoint BLOB NOT NULL
-) WITHOUT ROWID;
+) STRICT, WITHOUT ROWID;
 
 -- Signatures of this registry from before its home was made anew: they came in with its
 -- published documents, so the journal has no lines for them.
@@ -140,7 +140,7 @@ CREATE TABLE restored (
     key_id TEXT NOT NULL,
     at     INTEGER NOT NULL,
     PRIMARY KEY (kind, digest, key_id)
-) WITHOUT ROWID;
+) STRICT, WITHOUT ROWID;
 
 -- What other registries say, from their bundles: never part of our own graph.
 CREATE TABLE foreign_events (
@@ -150,7 +150,7 @@ CREATE TABLE foreign_events (
     subject  TEXT NOT NULL,
     body     BLOB NOT NULL,
     UNIQUE (registry, event_id)
-);
+) STRICT;
 CREATE INDEX foreign_events_by_subject ON foreign_events (registry, subject, seq);
 
 -- The records they tell of, with their aliases as the newest bundle dates them: those stand
@@ -164,7 +164,7 @@ CREATE TABLE foreign_records (
     body           BLOB NOT NULL,
     aliases        BLOB NOT NULL,
     PRIMARY KEY (registry, suffix)
-) WITHOUT ROWID;
+) STRICT, WITHOUT ROWID;
 CREATE INDEX foreign_records_by_source ON foreign_records (registry, source_kind, source_id);
 
 -- The keys their events are checked with: a key_id means one key for ever.
@@ -175,7 +175,7 @@ CREATE TABLE foreign_keys (
     body       BLOB NOT NULL,
     PRIMARY KEY (registry, key_id),
     UNIQUE (registry, public_key)
-) WITHOUT ROWID;
+) STRICT, WITHOUT ROWID;
 
 -- What imports did not take, apart from everything else and by name: an event id, or
 -- the digest of a bundle. Importing it again decides anew.
@@ -190,14 +190,14 @@ CREATE TABLE quarantine (
     source   TEXT NOT NULL,
     at       INTEGER NOT NULL,
     body     BLOB NOT NULL
-) WITHOUT ROWID;
+) STRICT, WITHOUT ROWID;
 
 -- Evidence of equivocation that was found here, by its digest.
 CREATE TABLE equivocations (
     sha256 BLOB PRIMARY KEY,
     at     INTEGER NOT NULL,
     body   BLOB NOT NULL
-) WITHOUT ROWID;
+) STRICT, WITHOUT ROWID;
 
 -- A job over many records: kind is reissue or mint. Its plan, frozen under its digest, is what
 -- people accept. state: making, planned, running, then switched, done or abandoned. turn is
@@ -214,7 +214,7 @@ CREATE TABLE jobs (
     run_at   INTEGER NOT NULL,
     run_from INTEGER NOT NULL,
     last_at  INTEGER NOT NULL
-);
+) STRICT;
 
 -- The parts of a job, which machines take one at a time; state: open, done or
 -- dropped. Of a reissue: the records of the plan from suffix first to last. Of a mint: body is
@@ -231,7 +231,7 @@ CREATE TABLE shards (
     at      INTEGER NOT NULL,
     body    BLOB NOT NULL,
     PRIMARY KEY (job, shard)
-);
+) STRICT;
 CREATE INDEX shards_open ON shards (job, shard) WHERE state = 'open';
 
 -- The records of a reissue. old: the ids of what is superseded, 32 bytes each; first: the
@@ -247,7 +247,7 @@ CREATE TABLE job_items (
     prev     BLOB NOT NULL,
     at       INTEGER NOT NULL,
     PRIMARY KEY (job, subject)
-) WITHOUT ROWID;
+) STRICT, WITHOUT ROWID;
 
 -- Events that a job has signed and that are in no chain yet.
 CREATE TABLE staged (
@@ -256,7 +256,7 @@ CREATE TABLE staged (
     event_id BLOB NOT NULL,
     body     BLOB NOT NULL,
     PRIMARY KEY (job, subject)
-);
+) STRICT;
 
 -- What was signed and is kept nowhere: staged events that were made again or given up
 -- (whoever held them could show two events of ours after the same one), and bundles that
@@ -265,4 +265,4 @@ CREATE TABLE discarded (
     kind   TEXT NOT NULL,
     digest BLOB NOT NULL,
     PRIMARY KEY (kind, digest)
-) WITHOUT ROWID;
+) STRICT, WITHOUT ROWID;
