@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -34,6 +35,21 @@ class Progress:
             left = "" if total is None else f", {time_left(total - self.done, rate)} left"
             sys.stderr.write(f"\r\x1b[Kpith: {self.verb} {self.done:,}{of} ({rate:,.0f}/s{left}) ")
             sys.stderr.flush()
+
+    def of_total(self, done: int, total: int) -> None:
+        """Note that *done* of *total* are done."""
+        self.total = total
+        self.add(done - self.done)
+
+    def then(self, verb: str) -> Callable[[int, int], None]:
+        """What to tell of the next thing that is done: the first call begins it."""
+
+        def told(done: int, total: int) -> None:
+            if self.verb != verb:
+                self.verb, self.done, self.started = verb, 0, time.monotonic()
+            self.of_total(done, total)
+
+        return told
 
     def __exit__(
         self,

@@ -55,14 +55,13 @@ def export(
     from registry.services.export import export_store
 
     desk = open_desk(context, home)
-    with Progress("exported") as progress:
-
-        def told(done: int, total: int) -> None:
-            progress.total = total
-            progress.add(done - progress.done)
-
-        with _written(file) as plain, _packed(plain, compress or file.endswith(PACKED)) as write:
-            exported = export_store(desk.store, write, told)
+    packed = compress or file.endswith(PACKED)
+    with (
+        Progress("exported") as progress,
+        _written(file) as plain,
+        _packed(plain, packed) as write,
+    ):
+        exported = export_store(desk.store, write, progress.of_total)
     _tell(exported, file, as_json=as_json)
 
 
@@ -149,7 +148,8 @@ def import_(
     with opened(file) as source, Progress("rows imported") as progress:
         lines = ExportFile(source)
         with _config(app_, lines.registry, base_url, name, signer, passphrase) as config:
-            copy = import_export(lines, config, at=now(), told=progress.add)
+            placed = progress.then("rows put into the server")
+            copy = import_export(lines, config, at=now(), told=progress.add, placed=placed)
     note(f"imported {copy.registry} into {app_.home}")
     tell_locked(copy)
     tell_copy(copy, as_json=as_json)
@@ -182,15 +182,10 @@ def copy(
     if old == new:
         raise UsageError("FROM and TO are the same", code="usage.together")
     with Progress("rows copied") as progress:
-
-        def told(done: int, total: int) -> None:
-            progress.total = total
-            progress.add(done - progress.done)
-
         if isinstance(new, Path) and not new.exists():
             new.touch(mode=0o600)
         with Store(old, read_only=not move) as store, Store(new, create=True) as target:
-            copied = copy_store(store, target, move=move, told=told)
+            copied = copy_store(store, target, move=move, told=progress.of_total)
     note(f"copied {counted(copied.rows, 'row')} of {copied.registry} and compared them")
     if move:
         note(f"{printable(str(old))} signs no more: set [store] url to {printable(str(new))}")

@@ -27,8 +27,6 @@ from registry.protocol.strict_json import LARGE
 from registry.protocol.trust import Terms
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from registry.services.desk import Desk
     from registry.services.reconcile import Outcome
 
@@ -42,14 +40,6 @@ app.command(epilog=example("pith store copy $PITH_HOME/registry.db lab-copy.db")
 app.command(
     "import", epilog=example("pith store import lab.jsonl.zst --base-url https://lab.example")
 )(_store_moving.import_)
-
-
-def _pages(progress: Progress) -> "Callable[[int, int], None]":
-    def told(done: int, total: int) -> None:
-        progress.total = total
-        progress.add(done - progress.done)
-
-    return told
 
 
 @app.command(epilog=example("pith store check"))
@@ -95,7 +85,7 @@ def backup(
 
     desk = open_desk(context, home)
     with Progress("pages copied") as progress:
-        copy = back_up(desk.store, file, _pages(progress))
+        copy = back_up(desk.store, file, progress.of_total)
     note(f"wrote {printable(str(file))}; private keys and config.toml are not in it")
     tell_copy(copy, as_json=as_json)
 
@@ -144,7 +134,11 @@ def restore(
     config = config_for(app_, registry, base_url, name, signer, passphrase)
     with Progress("pages copied") as progress:
         copy = restore_store(
-            source, config.store_path, config.registry_id, at=now(), told=_pages(progress)
+            source,
+            config,
+            at=now(),
+            told=progress.of_total,
+            placed=progress.then("rows put into the server"),
         )
     note(f"restored {registry} in {app_.home}")
     tell_locked(copy)

@@ -4,10 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from registry.config import Config
 from registry.errors import ConflictError, StoreError, shown
 from registry.protocol.canonical import JsonObject
 from registry.protocol.checks import counted
 from registry.protocol.instant import Instant
+from registry.services.arrival import arriving
 from registry.services.importing import MADE_ANEW
 from registry.store.keeping import check_tables
 from registry.store.new_file import new_file
@@ -74,26 +76,26 @@ def back_up(store: Store, path: Path, told: Callable[[int, int], None]) -> Copy:
 
 def restore_store(
     source: Path,
-    to: Path,
-    registry: str,
+    config: Config,
     *,
     at: Instant,
     told: Callable[[int, int], None],
+    placed: Callable[[int, int], None],
 ) -> Copy:
-    """Make the store of *registry* at *to* from a backup, where there is none.
+    """Make the store of a config from a backup, where there is none.
 
     The journal says that the home was made anew at *at*, and nothing is signed until the
     store was reconciled. Raises ConflictError ``config.registry`` for the backup of another
-    registry, and what `new_file` and `examine_copy` raise.
+    registry, and what `arriving` and `examine_copy` raise. *placed* hears what that tells.
     """
     found = examine_copy(source)
-    if found.registry != registry:
+    if found.registry != config.registry_id:
         raise ConflictError(
-            f"{shown(str(source))} is of {shown(found.registry)}, not {registry}",
+            f"{shown(str(source))} is of {shown(found.registry)}, not {config.registry_id}",
             code="config.registry",
             hint="restore it into a home of its own",
         )
-    with new_file(to) as part:
+    with arriving(config, placed) as part:
         with Store(source, read_only=True) as store:
             store.copy_to(part, told)
         with Store(part) as copy:

@@ -10,7 +10,7 @@ from registry.errors import ConflictError, StoreError
 from registry.protocol.canonical import JsonObject
 from registry.services.export import rows_of
 from registry.services.export_form import End, Row, header_bytes, row_bytes
-from registry.store.keeping import COPIED, check_tables
+from registry.store.keeping import COPIED, REBUILT, RESTORED, check_tables
 from registry.store.store import Store
 from registry.store.tables import TABLES, Table
 
@@ -42,14 +42,14 @@ def copy_store(
     """Copy *source*, as it stands at one moment, into *target*, which is empty or an unfinished
     copy of it, and compare every table there with what was read here.
 
-    The copy is locked like one that a backup made. With *move* it is the source that is
-    locked, before its first row is read, and the copy that signs. *told* hears how many rows
-    of how many are there. Raises ConflictError ``store.exists``, ``store.locked`` and
+    The copy is locked like one that a backup made, or as the source was. With *move* it is the
+    source that is locked, before its first row is read, and the copy that signs. *told* hears
+    how many rows of how many are there. Raises ConflictError ``store.exists``, ``store.locked`` and
     ``copy.empty``, and StoreError ``copy.differs``.
     """
     check_tables(source)
     check_tables(target)
-    registry = source.registry
+    registry, mark = source.registry, source.mark
     target.begin_copy(registry, _identity(source))
     if move:
         source.mark_moved(target.place)
@@ -64,7 +64,7 @@ def copy_store(
                 told(done, total)
             counts[table.name] = _compared(source, target, table, digest)
     target.explain()
-    target.end_copy(None if move else COPIED)
+    target.end_copy(None if move else mark if mark in (RESTORED, REBUILT) else COPIED)
     end = End(counts, digest.hexdigest())
     return Copied(registry, sum(counts.values()), counts["records"], end.sha256)
 

@@ -18,12 +18,12 @@ from registry.errors import (
 from registry.ingest.streams import unpacked
 from registry.protocol.checks import counted
 from registry.protocol.instant import Instant
+from registry.services.arrival import arriving
 from registry.services.backup import Copy, examine_copy, made_anew
 from registry.services.export import with_body
 from registry.services.export_form import MAX_LINE, End, Row, parse_header, parse_line
 from registry.services.export_rows import check_row
 from registry.services.workers import pooled
-from registry.store.new_file import new_file
 from registry.store.packing import pack
 from registry.store.store import Store
 from registry.store.tables import PACKED, TABLES, Table, is_of_the_place
@@ -100,17 +100,23 @@ def _on_line(number: int) -> Iterator[None]:
 
 
 def import_export(
-    file: ExportFile, config: Config, *, at: Instant, told: Callable[[int], None]
+    file: ExportFile,
+    config: Config,
+    *,
+    at: Instant,
+    told: Callable[[int], None],
+    placed: Callable[[int, int], None],
 ) -> Copy:
     """Make the store of a config, where there is none, from an export.
 
     Every row is read strictly, in its place, and what it is found by derived again from its
     document; the digest and the counts at the end must be those of the lines. *told* hears
-    of every so many rows. The journal says that the home was made anew at *at*, and nothing
-    is signed until the store was reconciled. Raises ConflictError ``config.registry`` for the
-    export of another registry, and, with the number of the line, MalformedError
+    of every so many rows, *placed* what `arriving` tells. The journal says that the home was
+    made anew at *at*, and nothing is signed until the store was reconciled. Raises
+    ConflictError ``config.registry`` for the export of another registry, and, with the number
+    of the line, MalformedError
     ``export.row``, ``export.order``, ``export.line``, ``export.cut``, MismatchError
-    ``export.digest``, ``export.counts`` or of a column, and what `new_file` and
+    ``export.digest``, ``export.counts`` or of a column, and what `arriving` and
     `examine_copy` raise.
     """
     if file.registry != config.registry_id:
@@ -119,7 +125,7 @@ def import_export(
             code="config.registry",
             hint="import it into a home of its own",
         )
-    with new_file(config.store_path) as part:
+    with arriving(config, placed) as part:
         with Store(part, create=True) as store:
             store.widen()
             for table, rows in _checked(file):

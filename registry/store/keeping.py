@@ -61,6 +61,11 @@ class Keeping(Snapshot, Keys, Imports, Parties):
     """Whether the store was compared with what was published, since it came from a copy."""
 
     @property
+    def is_begun(self) -> bool:
+        """Whether it belongs to a registry."""
+        return self._first(sql.META, {"name": "registry"}) is not None
+
+    @property
     def mark(self) -> str | None:
         """Why nothing is signed from this store: it is ``copied``, ``restored`` or
         ``rebuilt``, and nobody compared it with what was published, or ``unfinished …``, or
@@ -110,12 +115,21 @@ class Keeping(Snapshot, Keys, Imports, Parties):
             self._rows(tables.MARK_UNRECONCILED, {"value": unfinished})
             return True
         if self.mark != unfinished:
-            raise ConflictError(
-                f"{self.place} holds a registry already, and no unfinished copy of this one",
-                code="store.exists",
-                hint="nothing is ever overwritten: copy to another place",
-            )
+            raise self._occupied()
         return False
+
+    def check_vacant(self) -> None:
+        """Raise ConflictError ``store.exists`` where a registry is in it, but for an unfinished
+        copy."""
+        if self.is_begun and not (self.mark or "").startswith(UNFINISHED):
+            raise self._occupied()
+
+    def _occupied(self) -> ConflictError:
+        return ConflictError(
+            f"{self.place} holds a registry already, and no unfinished copy of this one",
+            code="store.exists",
+            hint="nothing is ever overwritten: choose another place",
+        )
 
     @written
     def end_copy(self, mark: str | None) -> None:

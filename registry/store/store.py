@@ -34,11 +34,6 @@ class Store(Keeping, Records, Checkpoints, Jobs):
             )
         return str(row[0])
 
-    @property
-    def is_begun(self) -> bool:
-        """Whether it belongs to a registry."""
-        return self._first(sql.META, {"name": "registry"}) is not None
-
     @written
     def begin(self, registry: str, keys: Sequence[KeyRow], keyset: KeySet) -> None:
         """Make this the store of *registry*: its name, first keys and first key set, at once.

@@ -84,6 +84,28 @@ def test_what_is_done_with_a_file_is_refused_with_a_hint(
     assert not (tmp_path / "other" / "config.toml").exists()
 
 
+@pytest.mark.parametrize("how", ["import", "restore"])
+def test_a_store_comes_back_into_a_server(
+    pith: Pith, tmp_path: Path, home: Path, url: str, how: str
+) -> None:
+    (tmp_path / "records.jsonl").write_bytes(lines_of(3))
+    pith("mint", tmp_path / "records.jsonl", home=home).fine()
+    kept = tmp_path / ("all.jsonl" if how == "import" else "all.db")
+    pith("store", "export" if how == "import" else "backup", kept, home=home).fine()
+    new = tmp_path / "new"
+    new.mkdir(mode=0o700)
+    config = (home / "config.toml").read_text()
+    assert 'url = "sqlite:registry.db"' in config
+    (new / "config.toml").write_text(config.replace("sqlite:registry.db", url))
+
+    assert pith("store", how, kept, home=new).fine().lines[0].startswith("3 records  key set 1 ")
+
+    assert len(pith("receipt", "list", home=new).fine().lines) == 3
+    assert pith("store", "check", home=new).fine().lines == []
+    pith("mint", tmp_path / "records.jsonl", home=new).refused(8, "store.unreconciled")
+    pith("store", how, kept, home=new).refused(6, "store.exists")
+
+
 @pytest.mark.parametrize(
     "url",
     [

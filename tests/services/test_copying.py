@@ -16,9 +16,9 @@ from registry.services.desk import Desk
 from registry.services.export import export_store, rows_of
 from registry.services.mint import mint
 from registry.store import sql
-from registry.store.keeping import COPIED
+from registry.store.keeping import COPIED, REBUILT, RESTORED
 from registry.store.store import Store
-from registry.store.tables import BY_NAME, TABLES
+from registry.store.tables import BY_NAME, MARK_UNRECONCILED, TABLES
 from tests.cli.lab import record
 from tests.parts import needs
 from tests.services.exchange import minted
@@ -109,6 +109,18 @@ def test_every_row_is_copied_and_the_copy_locked(full: World, tmp_path: Path) ->
         assert store.mark == COPIED
     refused("store.unreconciled", target, full)
     full.desk().signer(full.clock())
+
+
+@pytest.mark.parametrize("mark", [RESTORED, REBUILT])
+def test_a_copy_of_what_is_locked_is_locked_as_it_is(tmp_path: Path, mark: str) -> None:
+    world = World(tmp_path / "home").begin()
+    with Store(world.config.store) as store:
+        store._rows(MARK_UNRECONCILED, {"value": mark})
+
+    copied(world.config.store, tmp_path / "copy.db")
+
+    with Store(tmp_path / "copy.db") as store:
+        assert store.mark == mark
 
 
 def test_to_a_server_and_back_nothing_is_lost(full: World, tmp_path: Path, url: str) -> None:

@@ -59,7 +59,15 @@ def new_home(world: World, folder: Path) -> World:
 
 def taken(world: World, data: bytes) -> list[int]:
     passed: list[int] = []
-    import_export(ExportFile(io.BytesIO(data)), world.config, at=world.clock(), told=passed.append)
+    placed: list[tuple[int, int]] = []
+    import_export(
+        ExportFile(io.BytesIO(data)),
+        world.config,
+        at=world.clock(),
+        told=passed.append,
+        placed=lambda *counts: placed.append(counts),
+    )
+    assert bool(placed) == isinstance(world.config.store, str)
     return passed
 
 
