@@ -91,7 +91,8 @@ class Config:
         raise ConfigError(
             f"the store of this registry is no file, but {self.store}",
             code="config.store",
-            hint="back it up and restore it with the server's own tools: pg_dump, pg_restore",
+            hint="pg_dump and pg_restore do it; or restore or import into a file, and then "
+            "`pith store copy` it there",
         )
 
 

@@ -8,6 +8,7 @@ from typing import Final, TextIO
 
 import typer
 
+from registry.cli._progress import LINE
 from registry.errors import (
     ConfigError,
     ConflictError,
@@ -41,16 +42,17 @@ def exit_code(error: PithError) -> int:
     return next(code for kind, code in EXITS if isinstance(error, kind))
 
 
-def complain(error: PithError, where: str = "") -> None:
+def complain(error: PithError, where: str = "", *, hint: bool = True) -> None:
     """One line on stderr for a failure, and one for its hint."""
     note(f"{where}{error} [{error.code}]")
-    if error.hint:
+    if error.hint and hint:
         note(f"hint: {error.hint}")
 
 
 def note(text: str) -> None:
     """A line of prose on stderr; nobody to read it is no failure."""
     with suppress(OSError):
+        LINE.clear()
         sys.stderr.write(f"pith: {visible(text)}\n")
 
 

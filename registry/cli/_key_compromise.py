@@ -93,7 +93,7 @@ def compromise(
 
     check_since(moment, desk.clock())
     _announce(desk, key_id, moment)
-    confirmed("compromise", yes=False)
+    confirmed("compromise", yes=None)
     stop(desk, key_id, reason=reason, at=desk.clock())
     note(f"{key_id} is stopped: it signs nothing more here")
     at = desk.clock()
@@ -103,7 +103,7 @@ def compromise(
         desk, key_id, chosen, since=moment, reason=reason, threshold=threshold, at=at
     )
     preview(desk.keyset().body, body)
-    confirmed("distrust", yes=False)
+    confirmed("distrust", yes=None)
     keyset = distrust(desk, body, key_id, reason=reason, at=at)
     told(keyset)
     active = active_entry(keyset.body)

@@ -66,7 +66,7 @@ def revoke(
     at = desk.clock()
     body = revoked_body(desk, key_id, reason=reason, threshold=threshold, at=at)
     preview(desk.keyset().body, body)
-    confirmed("revoke", yes=False)
+    confirmed("revoke", yes=None)
     keyset = revoke_key(desk, body, key_id, reason=reason, at=at)
     told(keyset)
     if as_json:

@@ -31,7 +31,7 @@ Number: TypeAlias = Annotated[
     typer.Argument(
         metavar="NUMBER",
         help="A pith number, the beginning of its suffix (8, 12 or 16 characters), "
-        "an arxiv: id or a DOI.",
+        "an arxiv: id or arXiv's DOI.",
     ),
 ]
 Told: TypeAlias = Annotated[
@@ -75,15 +75,15 @@ Output: TypeAlias = Annotated[
 ]
 
 
-def confirmed(word: str, *, yes: bool) -> None:
-    """Go on only when the exact *word* was typed, or ``--yes`` was given."""
+def confirmed(word: str, *, yes: bool | None) -> None:
+    """Go on only when the exact *word* was typed, or ``--yes`` was given (None: there is none)."""
     if yes:
         return
     if sys.stdin is None or not sys.stdin.isatty():
         raise UsageError(
             f"this asks for the word {word!r} to be typed",
             code="usage.confirm",
-            hint="run it on a terminal, or give --yes",
+            hint="run it on a terminal" if yes is None else "run it on a terminal, or give --yes",
         )
     if typer.prompt(f"type {word} to go on", err=True) != word:
         raise typer.Abort

@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from registry.cli._boundary import note
+from registry.cli._progress import LINE
 from registry.errors import HIDDEN_IN_JSON, StoreError, printable
 from registry.protocol.canonical import canonical
 
 
 def lines(items: Iterable[str]) -> None:
     """Lines of text on stdout; foreign text in them must be escaped already."""
+    if sys.stdout.isatty():
+        LINE.clear()
     sys.stdout.write("".join(f"{item}\n" for item in items))
 
 
@@ -32,6 +35,7 @@ def raw(data: bytes) -> None:
     escaped as JSON has it (J7)."""
     sys.stdout.flush()
     if sys.stdout.isatty():
+        LINE.clear()
         data = HIDDEN_IN_JSON.sub(lambda m: json.dumps(m.group())[1:-1], data.decode()).encode()
     sys.stdout.buffer.write(data)
 

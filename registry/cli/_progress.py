@@ -5,7 +5,31 @@ import sys
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
+
+
+class Line:
+    """The line of the terminal that progress is on: whatever else is written there takes its
+    place, and does not stand behind it."""
+
+    def __init__(self) -> None:
+        self.shown = False
+
+    def show(self, text: str) -> None:
+        """Write *text* over what is there."""
+        sys.stderr.write(f"\r\x1b[K{text}")
+        sys.stderr.flush()
+        self.shown = True
+
+    def clear(self) -> None:
+        """Take away what is there."""
+        if self.shown:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+            self.shown = False
+
+
+LINE: Final = Line()
 
 
 class Progress:
@@ -33,8 +57,7 @@ class Progress:
             of = "" if self.total is None else f" of {self.total:,}"
             total = round(self.done / share) if self.total is None and share else self.total
             left = "" if total is None else f", {time_left(total - self.done, rate)} left"
-            sys.stderr.write(f"\r\x1b[Kpith: {self.verb} {self.done:,}{of} ({rate:,.0f}/s{left}) ")
-            sys.stderr.flush()
+            LINE.show(f"pith: {self.verb} {self.done:,}{of} ({rate:,.0f}/s{left}) ")
 
     def of_total(self, done: int, total: int) -> None:
         """Note that *done* of *total* are done."""
@@ -57,8 +80,7 @@ class Progress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self.visible and self.shown != self.started:
-            sys.stderr.write("\r\x1b[K")
+        LINE.clear()
 
 
 def time_left(count: int, rate: float) -> str:

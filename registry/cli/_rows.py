@@ -17,7 +17,7 @@ from registry.cli._boundary import complain, exit_code, note
 from registry.cli._input import Item, opened
 from registry.cli._parallel import mapped
 from registry.cli._progress import Progress
-from registry.errors import PithError, StoreError, UsageError, printable, shown
+from registry.errors import MalformedError, PithError, StoreError, UsageError, printable, shown
 from registry.ingest.entry import Format
 from registry.ingest.streams import unpacked
 from registry.ingest.table import format_named, recognised
@@ -68,6 +68,7 @@ class Rows:
         self.exit = 0
         self.read = self.accepted = 0
         self.codes: Counter[str] = Counter()
+        self.hints: set[str] = set()
         self.stack = ExitStack()
         self.rejects = self.stack.enter_context(output(rejects, files)) if rejects else None
         self.progress = self.stack.enter_context(Progress(verb))
@@ -109,11 +110,12 @@ class Rows:
             yield page
 
     def refuse(self, error: PithError, item: Item | None = None, source_id: str = "") -> None:
-        """Tell why a row, or something of it, is refused."""
+        """Tell why a row, or something of it, is refused; a hint once, however many have it."""
         self.codes[error.code] += 1
         self.exit = self.exit or exit_code(error)
         if self.rejects is None or item is None:
-            complain(error, item.where if item else "")
+            complain(error, item.where if item else "", hint=error.hint not in self.hints)
+            self.hints.add(error.hint)
             return
         told = {
             "file": printable(item.label),
@@ -152,21 +154,31 @@ class Rows:
 
     @contextmanager
     def _input(self, path: str) -> Iterator[tuple[Format, Licences, Iterator[Item]]]:
-        """The format of a file, the licences of its rows, and the rows."""
+        """The format of a file, the licences of its rows, and the rows. Where it cannot be read
+        to its end the rows end there, and the error comes after them: none is lost in a page."""
+        self.cut: PithError | None = None
         with opened(path) as file:
             self.file = file
-            form, stream = told_format(file, self.named)
             label = "stdin" if path == "-" else Path(path).name
+            with _named(label):
+                form, stream = told_format(file, self.named)
             try:
                 yield form, self._licences(form), self._items(form, stream, label)
+                if self.cut is not None:
+                    raise self.cut
             finally:
                 self.file = None
                 self.passed += file.tell() if self.size else 0
 
     def _items(self, form: Format, stream: BinaryIO, label: str) -> Iterator[Item]:
-        for row in islice(form.rows(stream), self.left):
-            self.left = None if self.left is None else self.left - 1
-            yield Item(label, row.line, row.data)
+        rows = islice(form.rows(stream), self.left)
+        try:
+            with _named(label):
+                for row in rows:
+                    self.left = None if self.left is None else self.left - 1
+                    yield Item(label, row.line, row.data)
+        except PithError as error:
+            self.cut = error.with_traceback(None)
 
     def reject(self, error: PithError, item: Item, form: Format) -> None:
         """Count and tell a row that is refused."""
@@ -214,6 +226,17 @@ class Rows:
             if not form.has_licenses:
                 raise UsageError(f"{form.title} gives no licences either", code="ingest.license")
             return licences_of(wanted, form, form.rows(stream))
+
+
+@contextmanager
+def _named(label: str) -> Iterator[None]:
+    """What cannot be read says of which file that is."""
+    try:
+        yield
+    except MalformedError as error:
+        raise MalformedError(
+            f"{printable(label)}: {error.message}", code=error.code, hint=error.hint
+        ) from None
 
 
 @contextmanager

@@ -35,7 +35,7 @@ def list_(context: typer.Context, as_json: AsJson = False, home: Home = None) ->
 
 
 def _counts(found: "Described") -> str:
-    return f"{found.done} of {found.records}"
+    return f"{found.done:,} of {found.records:,}"
 
 
 @app.command(epilog=example("pith job status 1"))
@@ -56,15 +56,15 @@ def status(
         return
     shards = found.shards
     verb = "minted" if found.job.kind == "mint" else "signed"
-    before = f", {found.done - found.new} minted before" if found.job.kind == "mint" else ""
-    rest = f"{found.left} left"
+    before = f", {found.done - found.new:,} minted before" if found.job.kind == "mint" else ""
+    rest = f"{found.left:,} left"
     if found.job.state == "abandoned":
-        rest = f"{found.records - found.done} given up"
+        rest = f"{found.records - found.done:,} given up"
     _output.lines(
         [
             f"job      {found.job.job}, {found.job.kind}",
             f"state    {found.job.state}",
-            f"records  {found.records}: {found.new} {verb}{before}, {rest}",
+            f"records  {found.records:,}: {found.new:,} {verb}{before}, {rest}",
             f"shards   {shards.done} done, {shards.held} held, {shards.open - shards.held} open",
         ]
     )

@@ -134,5 +134,5 @@ def mint(
             fresh = sum(each.new for each in passed)
             new, old = new + fresh, old + len(passed) - fresh
             progress.add(len(passed), batch.share)
-    note(f"{new} minted, {old} minted before")
+    note(f"{new:,} minted, {old:,} minted before")
     return batch.exit

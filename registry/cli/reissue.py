@@ -70,9 +70,18 @@ def plan(
     batch = Batch([derived] if derived else [], False, Record.parse, parallel=True)
     records = (record for page in batch.pages(1_000) for record in page)
     listed = None if numbers is None else _numbers(numbers)
-    job = plan_reissue(desk, old, reason, numbers=listed, derived=records, at=desk.clock())
+    with Progress("planned") as going:
+        job = plan_reissue(
+            desk,
+            old,
+            reason,
+            numbers=listed,
+            derived=records,
+            at=desk.clock(),
+            told=going.add,
+        )
     found = progress(desk, job)
-    note(f"{found.receipts} receipts will be issued again, {found.left_out} are left out")
+    note(f"{found.receipts:,} receipts will be issued again, {found.left_out:,} are left out")
     if found.left_out:
         note("hint: `pith reissue status --left-out` lists them; --derived FILE takes them in")
     note("nothing is signed yet: `pith reissue run DIGEST` accepts the plan")
@@ -161,7 +170,7 @@ def _run(
             if canary is not None:
                 looked_at += subjects
     found = progress(desk, open_job(desk, digest))
-    note(f"{found.signed - before.signed} signed now, {found.left} left")
+    note(f"{found.signed - before.signed:,} signed now, {found.left:,} left")
     if canary is not None:
         count = sample(desk, signer, found.job, looked_at, at=desk.clock())
         note(f"{count} of them verified as a stranger would; stopped for a person to look")
@@ -225,8 +234,8 @@ def status(
             f"digest    {value['digest']}",
             f"state     {job.state}",
             f"keys      {frozen['old_key']['key_id']} to {frozen['new_key']['key_id']}",
-            f"receipts  {found.receipts} to issue again, {found.left_out} left out",
-            f"signed    {found.signed}, {found.left} left",
+            f"receipts  {found.receipts:,} to issue again, {found.left_out:,} left out",
+            f"signed    {found.signed:,}, {found.left:,} left",
         ]
     )
     if found.left and found.rate:
@@ -253,7 +262,10 @@ def sample(
     at = desk.clock()
     signer = desk.signer(at, past_rotation)
     looked = sample(desk, signer, job, drawn(desk, job, count, draw), at=at)
-    note(f"{looked} looked at: every check of each is ok")
+    if looked:
+        note(f"{looked:,} looked at: every check of each is ok")
+    else:
+        note("nothing is signed yet, so nothing was looked at")
     if as_json:
         _output.json_line({"looked_at": looked})
 

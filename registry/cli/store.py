@@ -179,11 +179,11 @@ def _reconciled(
     if desk.store.mark == REBUILT:
         note("this home was made from key sets alone: what it published and is not among these")
         note("files is not known here, and would be signed a second time")
-        confirmed(WORD, yes=False)
+        confirmed(WORD, yes=None)
     elif missing:
         note(f"no bundle was given of {counted(missing, 'record')}: what was signed about them")
         note("after the backup is not known here, and would be signed a second time")
-        confirmed(WORD, yes=False)
+        confirmed(WORD, yes=None)
     unlock(desk, outcome, at=desk.clock())
     body = desk.keyset().body
     note(f"reconciled: {desk.registry} signs again")

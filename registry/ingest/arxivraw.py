@@ -39,7 +39,7 @@ def read(data: bytes) -> Entry:
 
 FORMAT: Final = Format(
     name="arxivraw",
-    title="OAI-PMH arXivRaw, XML",
+    title="OAI-PMH arXivRaw (XML)",
     has_licenses=True,
     recognises=lambda head: _RAW.encode() in head,
     rows=rows(_NAME),

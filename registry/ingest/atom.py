@@ -65,7 +65,7 @@ def _time(text: str) -> Instant:
 
 FORMAT: Final = Format(
     name="atom",
-    title="the Atom API's feed, XML",
+    title="the Atom API's feed (XML)",
     has_licenses=False,
     recognises=lambda head: _ATOM.encode() in head,
     rows=rows(_NAME),

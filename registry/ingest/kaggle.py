@@ -52,7 +52,7 @@ def _version(item: Json, path: str) -> tuple[str, str]:
 
 FORMAT: Final = Format(
     name="kaggle",
-    title="the Kaggle snapshot, JSONL",
+    title="the Kaggle snapshot (JSONL)",
     has_licenses=True,
     recognises=lambda head: _START.match(head) is not None,
     rows=lines,

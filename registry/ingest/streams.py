@@ -49,16 +49,28 @@ def _damaged(reason: object) -> MalformedError:
 class _Source(io.RawIOBase):
     """A raw stream made of `piece`. Closing it closes nothing else."""
 
+    _failed: MalformedError | None = None
+
     def readable(self) -> bool:
         """It is for reading."""
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Fill what is asked for; less only at the end."""
+        """Fill what is asked for; less only at the end, or before what cannot be read: that is
+        raised when no more stands before it."""
         count = 0
-        while data := self.piece(len(buffer) - count):
+        while self._failed is None:
+            try:
+                data = self.piece(len(buffer) - count)
+            except MalformedError as error:
+                self._failed = error.with_traceback(None)
+                break
+            if not data:
+                return count
             buffer[count : count + len(data)] = data
             count += len(data)
+        if not count and self._failed is not None:
+            raise self._failed
         return count
 
     def piece(self, size: int) -> bytes:

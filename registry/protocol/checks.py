@@ -166,7 +166,7 @@ _MANY: Final = {"is": "are", "was": "were", "has": "have"}
 
 def counted(number: int, noun: str, verb: str = "") -> str:
     """``1 event``, ``2 events``; with a verb for one of them ``1 event is``, ``2 events are``."""
-    said = f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    said = f"{number} {noun}" if number == 1 else f"{number:,} {noun}s"
     if not verb:
         return said
     return f"{said} {verb if number == 1 else _MANY.get(verb, verb.removesuffix('s'))}"

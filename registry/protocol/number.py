@@ -91,7 +91,7 @@ class Reference:
             f"{shown(typed)} names no record",
             code="number.reference",
             hint="give a pith number, 8, 12, 16 or all 26 characters of its suffix, "
-            "an arxiv: id, or a DOI",
+            "an arxiv: id, or arXiv's DOI (10.48550/arXiv.…)",
         )
 
     def matches(self, number: PithNumber, source: Source | None) -> bool:

@@ -296,8 +296,9 @@ def _parse(text: str, decoder: json.JSONDecoder, hooks: _Hooks) -> JsonObject:
     try:
         value, end = decoder.raw_decode(text)
     except json.JSONDecodeError as error:
+        said = error.msg.lower().removesuffix(" at")
         raise MalformedError(
-            f"not JSON: {error.msg.lower()} at line {error.lineno} column {error.colno}",
+            f"not JSON: {said} at line {error.lineno} column {error.colno}",
             code="json.syntax",
         ) from None
     except RecursionError:

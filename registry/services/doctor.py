@@ -90,7 +90,7 @@ def _store(desk: Desk) -> Finding:
         return Finding(
             "store",
             "attention",
-            f"{minted} minted; nothing is signed before this home was compared with what was "
+            f"{minted:,} minted; nothing is signed before this home was compared with what was "
             "published",
             "`pith store restore --reconcile PUBLISHED…` with the newest key set and every bundle",
         )
@@ -106,10 +106,10 @@ def _store(desk: Desk) -> Finding:
         return Finding(
             "store",
             "attention",
-            f"{minted} minted, {counted(open_claims, 'claim', 'is')} open that a command left",
+            f"{minted:,} minted, {counted(open_claims, 'claim', 'is')} open that a command left",
             "the next `pith mint` finishes them",
         )
-    return Finding("store", "ok", f"{minted} minted; the database is sound")
+    return Finding("store", "ok", f"{minted:,} minted; the database is sound")
 
 
 def _clock(desk: Desk, at: Instant) -> Finding:

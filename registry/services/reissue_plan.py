@@ -1,7 +1,7 @@
 """Reissue, the plan: which receipts get the new key's signature, frozen under a digest."""
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final, Self
@@ -88,13 +88,15 @@ def plan_reissue(
     numbers: Iterable[PithNumber] | None = None,
     derived: Iterable[Record] = (),
     at: Instant,
+    told: Callable[[int], None] = lambda count: None,
 ) -> Job:
     """Freeze which receipts under *old_key* the active key issues again.
 
     All of our own journal, or those of *numbers*. Where the newest key set calls a receipt
     neither valid nor proven it is left out, unless its record is among *derived*, records
     made again from their sources. A job that was never run, or whose key no longer signs,
-    is abandoned; the same plan again is the same job. Raises ConflictError
+    is abandoned; the same plan again is the same job. *told* hears of each page how many it
+    was. Raises ConflictError
     ``reissue.open``, ``reissue.key``, NotFoundError ``key.absent``, ``reissue.number``,
     ``reissue.none``.
     """
@@ -106,6 +108,7 @@ def plan_reissue(
         job = desk.store.add_job(at=at)
         for page in _assessed(desk, old, numbers, at):
             desk.store.add_items(job, page)
+            told(len(page))
         taken: list[tuple[str, bytes]] = []
         for record in derived:
             taken.append((record.number.suffix, record.digest))

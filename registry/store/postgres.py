@@ -364,7 +364,7 @@ class Postgres:
         raise UsageError(
             f"{self.place} is no file that could be copied",
             code="usage.store",
-            hint="back it up with pg_dump or pg_basebackup",
+            hint="back it up with pg_dump or pg_basebackup, or `pith store export FILE`",
         )
 
 

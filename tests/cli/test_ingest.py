@@ -71,6 +71,21 @@ def test_what_is_damaged_is_read_as_far_as_it_goes(
     assert done.out.endswith(RECORDS)
 
 
+@pytest.mark.parametrize("pack", [gzip.compress, zstandard.compress])
+@pytest.mark.parametrize("how", [(), ("--mint",)])
+def test_no_row_before_the_damage_is_lost(
+    pith: Pith, stocked: Path, tmp_path: Path, pack: Any, how: tuple[str, ...]
+) -> None:
+    papers = kaggle(*(numbered(i) for i in range(1, 1000)))
+    file = written(tmp_path / "cut", pack(papers)[:-9])
+
+    done = pith("ingest", "arxiv", file, *how, home=stocked)
+
+    assert done.code == 3
+    assert "pith: cut: the compressed input is damaged or cut off" in done.err
+    assert len(done.lines) > 500
+
+
 def test_graphs_stand_line_by_line_beside_the_records(
     pith: Pith, stocked: Path, tmp_path: Path
 ) -> None:

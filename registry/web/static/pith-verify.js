@@ -1857,7 +1857,7 @@ function checkEvents({ invalid, events }, copies) {
   if (copies.some((copy, i) => copy.identity !== events[i].id)) {
     throw refuse("the events are not in the order of their merge");
   }
-  return `${events.length} events`;
+  return `${events.length.toLocaleString("en-US")} events`;
 }
 
 async function checkState(found, merged, aliases) {
@@ -1996,7 +1996,7 @@ function bundleForm(found, bytes) {
       .forEach((item, i) => checkAnchor(item, `$.timestamp_proofs[${i}]`))],
     ["bundle.public_keys", ["bundle.schema"], async () => {
       found.keys = await parsePublicKeys(body().public_keys);
-      return `${found.keys.length} keys`;
+      return `${found.keys.length.toLocaleString("en-US")} keys`;
     }],
     ["bundle.registry", ["bundle.public_keys"], () => {
       found.registry = registryOf(body().events, found.keys);
