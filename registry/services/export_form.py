@@ -13,7 +13,7 @@ from registry.errors import ConflictError, MalformedError, shown
 from registry.protocol import schema
 from registry.protocol.canonical import JsonObject, canonical, plain_canonical
 from registry.protocol.strict_json import Limits, read_json
-from registry.store.tables import BINARY, BY_NAME, TABLES, Table
+from registry.store.tables import BINARY, BY_NAME, TABLES, Table, is_of_kind
 
 EXPORT_TYPE: Final = "pith_store_export"
 EXPORT_VERSION: Final = "1.0"
@@ -110,7 +110,7 @@ def parse_line(line: bytes) -> tuple[Table, Row] | End:
         if table is None:
             raise _malformed(f"no table {shown(value['table'])}")
         members = schema.closed(value, frozenset(("table", *table.columns)), "$")
-        found = table, tuple(_read(column, members[column]) for column in table.columns)
+        found = table, tuple(_read(table, column, members[column]) for column in table.columns)
         printed = row_bytes(*found)
     if printed.removesuffix(b"\n") != line:
         raise _malformed("not in the one spelling of an export")
@@ -126,10 +126,10 @@ def _end(value: JsonObject) -> End:
     return End(rows, schema.hex64(members["sha256"], "$.sha256"))
 
 
-def _read(column: str, value: Any) -> Any:
+def _read(table: Table, column: str, value: Any) -> Any:
     if column not in BINARY:
-        if value is not None and type(value) is not int and type(value) is not str:
-            raise _malformed(f"{column} is neither a number nor text")
+        if not is_of_kind(table, column, value):
+            raise _malformed(f"{column} is of another type")
         return value
     if type(value) is str and value.startswith(_TEXT):
         return value.removeprefix(_TEXT).encode()

@@ -99,11 +99,26 @@ BINARY: Final = frozenset(
         *("event_id", "old", "plan", "prev", "public_key", "sha256", "to_sha256"),
     )
 )
-"""The columns that are bytes, in every table; the others are numbers and text."""
+"""The columns that are bytes, in every table."""
+NUMBERS: Final = frozenset(
+    (
+        *("at", "begun_at", "built_at", "created_at", "ended_at", "job", "last_at", "last_seq"),
+        *("made", "records", "run_at", "run_from", "seq", "shard", "source_version", "turn"),
+        *("version", "year"),
+    )
+)
+"""The columns that are numbers, in every table; the others are text."""
 PACKED: Final = frozenset(
     ("records", "events", "bundles", "foreign_records", "foreign_events", "staged")
 )
 """The tables whose ``body`` is packed (`registry.store.packing`)."""
+
+
+def is_of_kind(table: Table, column: str, value: object) -> bool:
+    """Whether a value is of the type that a column has, and NULL only where that may be."""
+    if table.name == "job_items" and column == "first":
+        return value is None or type(value) is int
+    return type(value) is (bytes if column in BINARY else int if column in NUMBERS else str)
 
 
 def is_of_the_place(name: str) -> bool:

@@ -22,7 +22,7 @@ from registry.services.mint import mint
 from registry.store import sql
 from registry.store.keeping import COPIED, RESTORED
 from registry.store.store import Store
-from registry.store.tables import BINARY, BY_NAME, TABLES
+from registry.store.tables import BINARY, BY_NAME, TABLES, is_of_kind
 from tests.cli.lab import record
 from tests.services.filled import fill
 from tests.services.registry import World
@@ -128,13 +128,18 @@ def test_the_same_rows_are_the_same_bytes_wherever_they_are(full: World, tmp_pat
     assert first == second == third
 
 
-def test_columns_of_bytes_are_those_of_the_database(tmp_path: Path) -> None:
+def test_the_kinds_of_columns_are_those_of_the_database(tmp_path: Path) -> None:
     world = World(tmp_path / "home").begin()
     db = apsw.Connection(str(world.config.store_path))
+    values = {"BLOB": b"", "INTEGER": 0, "TEXT": ""}
     for table in TABLES:
-        kinds = {row[1]: row[2] for row in db.execute(f"PRAGMA table_info({table.name})")}
-        for column in table.columns:
-            assert (kinds[column] == "BLOB") == (column in BINARY), (table.name, column)
+        for _, column, kind, full, _, key in db.execute(f"PRAGMA table_info({table.name})"):
+            fitting = {None} if not full and not key else set()
+            fitting.add(values[kind])
+            for value in (*values.values(), None, 1.5, True):
+                wanted = value in fitting and type(value) in map(type, fitting)
+                assert is_of_kind(table, column, value) == wanted, (table.name, column, value)
+            assert (kind == "BLOB") == (column in BINARY)
 
 
 def test_bytes_that_are_no_text_come_back() -> None:
@@ -245,6 +250,9 @@ REFUSED: Final[dict[str, tuple[str, Callable[[Lines], bytes]]]] = {
     ),
     "a column too many": ("schema.members", edited("meta", more=1)),
     "a column of another type": ("export.row", edited("acts", reason=["x"])),
+    "text where a number is": ("export.row", edited("signatures", seq="1")),
+    "a number where text is": ("export.row", edited("meta", name=0)),
+    "nothing where text is": ("export.row", edited("acts", reason=None)),
     "bytes as plain text": ("export.row", edited("keys", public_key="00")),
     "bytes in capitals": ("export.row", edited("keys", public_key="hex:AA")),
     "a record under another digest": ("records.digest", edited("records", digest=ZEROS)),
