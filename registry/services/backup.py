@@ -11,7 +11,7 @@ from registry.protocol.checks import counted
 from registry.protocol.instant import Instant
 from registry.services.arrival import arriving
 from registry.services.importing import MADE_ANEW
-from registry.store.keeping import check_tables
+from registry.store.keeping import check_tables, check_whole
 from registry.store.new_file import new_file
 from registry.store.rows import ActRow
 from registry.store.store import Store
@@ -42,12 +42,13 @@ class Copy:
 def examine_copy(path: Path) -> Copy:
     """Open a copy of a store, and say what is in it.
 
-    Raises StoreError ``store.damaged`` where the database is not sound, and what opening
-    and reading it raise.
+    Raises StoreError ``store.damaged`` where the database is not sound, ``store.unfinished``,
+    and what opening and reading it raise.
     """
     with Store(path, read_only=True) as store:
         store.check_database()
         check_tables(store)
+        check_whole(store.mark)
         keyset = store.find_keyset()
         if keyset is None or keyset.body.registry != store.registry:
             raise StoreError(
@@ -67,8 +68,10 @@ def back_up(store: Store, path: Path, told: Callable[[int, int], None]) -> Copy:
     """Copy a store to *path* while others write to it, and look at the copy.
 
     The copy is marked: what is put in the place of a lost store signs nothing before it
-    was compared with what was published. Raises what `new_file` and `examine_copy` raise.
+    was compared with what was published. Raises StoreError ``store.unfinished``, and what
+    `new_file` and `examine_copy` raise.
     """
+    check_whole(store.mark)
     with new_file(path) as part:
         store.copy_to(part, told)
         return examine_copy(part)

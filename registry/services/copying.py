@@ -10,7 +10,7 @@ from registry.errors import ConflictError, StoreError
 from registry.protocol.canonical import JsonObject
 from registry.services.export import rows_of
 from registry.services.export_form import End, Row, header_bytes, row_bytes
-from registry.store.keeping import COPIED, REBUILT, RESTORED, check_tables
+from registry.store.keeping import COPIED, REBUILT, RESTORED, check_tables, check_whole
 from registry.store.store import Store
 from registry.store.tables import TABLES, Table
 
@@ -45,11 +45,12 @@ def copy_store(
     The copy is locked like one that a backup made, or as the source was. With *move* it is the
     source that is locked, before its first row is read, and the copy that signs. *told* hears
     how many rows of how many are there. Raises ConflictError ``store.exists``, ``store.locked`` and
-    ``copy.empty``, and StoreError ``copy.differs``.
+    ``copy.empty``, and StoreError ``store.unfinished``, ``copy.differs``.
     """
     check_tables(source)
     check_tables(target)
     registry, mark = source.registry, source.mark
+    check_whole(mark)
     target.begin_copy(registry, _identity(source))
     if move:
         source.mark_moved(target.place)

@@ -11,7 +11,7 @@ from registry.protocol.instant import Instant
 from registry.protocol.keys import KeyObject
 from registry.protocol.keyset import KeySet
 from registry.signing.signer import KeyStore, Signer
-from registry.store.keeping import MOVED, REBUILT, UNFINISHED
+from registry.store.keeping import MOVED, REBUILT, check_whole
 from registry.store.rows import ActRow, KeyRow
 from registry.store.store import Store
 
@@ -200,13 +200,8 @@ class Desk:
 def check_finished(mark: str | None) -> None:
     """Raise StoreError ``store.unfinished`` for the mark of an unfinished copy, ConflictError
     ``store.moved`` for that of a store that is another database's now."""
+    check_whole(mark)
     kind, _, detail = (mark or "").partition(" ")
-    if kind == UNFINISHED:
-        raise StoreError(
-            f"this store is an unfinished copy of {detail.partition(' ')[0]}",
-            code="store.unfinished",
-            hint="give the `pith store copy` that was stopped again",
-        )
     if kind == MOVED:
         raise ConflictError(
             f"this store was moved to {shown(detail)}: nothing is signed from it any more",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from registry.protocol.canonical import JsonObject
 from registry.services.export_form import End, Row, header_bytes, row_bytes
-from registry.store.keeping import check_tables
+from registry.store.keeping import check_tables, check_whole
 from registry.store.packing import unpack
 from registry.store.store import Store
 from registry.store.tables import PACKED, TABLES, Table, is_of_the_place
@@ -38,11 +38,13 @@ def export_store(
 ) -> Exported:
     """Give *write* a whole export, piece by piece; *told* hears how many rows of how many.
 
-    Two exports of the same rows have the same bytes. Raises what reading raises.
+    Two exports of the same rows have the same bytes. Raises StoreError ``store.unfinished`` and
+    what reading raises.
     """
     digest, counts = hashlib.sha256(), dict.fromkeys((table.name for table in TABLES), 0)
     with store.snapshot():
         check_tables(store)
+        check_whole(store.mark)
         total, done = sum(map(store.count_rows, TABLES)), 0
         registry = store.registry
         for piece in _pieces(_lines(store, header_bytes(registry), counts)):

@@ -175,6 +175,18 @@ class Keeping(Snapshot, Keys, Imports, Parties):
         self._engine.fill(statement, rows)
 
 
+def check_whole(mark: str | None) -> None:
+    """Raise StoreError ``store.unfinished`` for the mark of an unfinished copy: copied further
+    it would be taken for a whole one."""
+    kind, _, detail = (mark or "").partition(" ")
+    if kind == UNFINISHED:
+        raise StoreError(
+            f"this store is an unfinished copy of {detail.partition(' ')[0]}",
+            code="store.unfinished",
+            hint="give the `pith store copy` that was stopped again",
+        )
+
+
 def check_tables(store: Snapshot) -> None:
     """Raise StoreError ``store.schema`` when the tables are not those of the migrations."""
     if store.columns() != {table.name: list(table.columns) for table in tables.TABLES}:

@@ -10,6 +10,7 @@ import apsw
 import pytest
 
 from registry.errors import ConflictError, PithError, StoreError
+from registry.services.backup import back_up, examine_copy
 from registry.services.check import check_store
 from registry.services.copying import PAGE, Copied, copy_store
 from registry.services.desk import Desk
@@ -150,6 +151,24 @@ def test_a_stopped_copy_is_locked_and_goes_on(tmp_path: Path, pages: int) -> Non
     assert 0 < before < told.rows
     assert everything(target) == everything(world.config.store)
     refused("store.unreconciled", target, world)
+
+
+def test_an_unfinished_copy_is_carried_nowhere_as_a_whole_one(tmp_path: Path) -> None:
+    world = World(tmp_path / "home").begin()
+    fill(world.desk(), 2 * PAGE, at=world.clock())
+    part, to = tmp_path / "copy.db", tmp_path / "to.db"
+    stopped_after(3, world.config.store, part)
+
+    for carry in (
+        lambda: copied(part, to),
+        lambda: digest_of(part),
+        lambda: back_up(Store(part), tmp_path / "backup.db", lambda done, total: None),
+        lambda: examine_copy(part),
+    ):
+        with pytest.raises(StoreError) as caught:
+            carry()
+        assert caught.value.code == "store.unfinished"
+    assert not (tmp_path / "backup.db").exists()
 
 
 def test_what_changed_between_two_runs_is_copied_again(tmp_path: Path) -> None:
