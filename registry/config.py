@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import unquote
 
 from registry.errors import ConfigError, MalformedError, UsageError, printable, shown
 from registry.protocol import schema
@@ -32,7 +33,9 @@ _DURATION: Final = re.compile("([0-9]{1,6})([smhd])", re.ASCII)
 _SECRET_NAME: Final = re.compile(
     "password|passwd|secret|seed|private|token|^pin(_?(value|code))?$", re.IGNORECASE
 )
-_SECRET_URL: Final = re.compile("://[^@]*:[^@]*@|password *=|passwd *=|secret *=", re.IGNORECASE)
+_SECRET_URL: Final = re.compile(
+    "://[^@]*:[^@]*@|password *=|passwd *=|secret *=|scram_[a-z]+_key *=", re.IGNORECASE
+)
 _PASSPHRASE: Final = re.compile("credential:.+|file:/.+|prompt:")
 _SOURCES: Final = ("passphrase", "pin_from")
 _STORE: Final = re.compile("sqlite:(?!//)[^?#\x00-\x1f]+")
@@ -189,7 +192,7 @@ def _refuse_secrets(value: object, name: str) -> None:
     elif isinstance(value, list):
         for item in value:
             _refuse_secrets(item, name)
-    elif _SECRET_NAME.search(name) or (isinstance(value, str) and _SECRET_URL.search(value)):
+    elif _SECRET_NAME.search(name) or (isinstance(value, str) and _is_secret(value)):
         raise _secret(name)
 
 
@@ -311,15 +314,28 @@ def duration(value: object) -> int:
     return int(found[1]) * _UNITS[found[2]]
 
 
+def _is_secret(url: str) -> bool:
+    """Whether a URL has a password in it, as it stands or written with percent signs."""
+    return any(_SECRET_URL.search(each) for each in (url, unquote(url)))
+
+
+def _is_server(url: str) -> bool:
+    try:
+        unquote(url, errors="strict")
+    except UnicodeDecodeError:
+        return False
+    return _POSTGRES.fullmatch(url) is not None
+
+
 def server_url(url: str) -> str:
     """The URL of a PostgreSQL database, without a password in it; UsageError ``usage.store``."""
-    if _SECRET_URL.search(url):
+    if _is_secret(url):
         raise UsageError(
             "--store holds no password",
             code="usage.store",
             hint="put it into ~/.pgpass or a service file; if it was a real one, change it",
         )
-    if _POSTGRES.fullmatch(url) is None:
+    if not _is_server(url):
         raise UsageError(
             f"{shown(url)} is not postgresql://…",
             code="usage.store",
@@ -331,7 +347,7 @@ def server_url(url: str) -> str:
 def _store(value: object, home: Path) -> Path | str:
     if isinstance(value, str) and _STORE.fullmatch(value):
         return home / value.removeprefix("sqlite:")
-    if isinstance(value, str) and _POSTGRES.fullmatch(value):
+    if isinstance(value, str) and _is_server(value):
         return value
     raise MalformedError(
         f"{shown(value)} is not sqlite:PATH or postgresql://…", code="config.store"

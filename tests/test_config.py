@@ -266,6 +266,9 @@ SECRETS = [
     ("store", "url", "postgresql://me:hunter2@host/db"),
     ("store", "url", "postgresql://me:hunter/2@host/db"),
     ("store", "url", "postgresql:///db?password=hunter2"),
+    ("store", "url", "postgresql:///db?pass%77ord=hunter2"),
+    ("store", "url", "postgresql://u%3Ahunter2@host/db"),
+    ("store", "url", "postgresql:///db?scram_client_key=hunter2"),
     ("store", "url", "postgresql:///db?sslPassword=hunter2"),
     ("verify", "pins", ["https://me:hunter2@host/pin.json"]),
 ]

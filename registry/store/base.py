@@ -65,8 +65,8 @@ class Database:
         rows = self._engine.rows(statement, values)
         return rows[0] if rows else None
 
-    def _lock(self, statement: str, values: Values, *, shared: bool = False) -> list[Row]:
-        return self._engine.lock(statement, values, shared=shared)
+    def _lock(self, statement: str, values: Values) -> list[Row]:
+        return self._engine.lock(statement, values)
 
     def _each(self, statement: str, many: Iterable[Values]) -> list[Row]:
         return self._engine.each(statement, many)

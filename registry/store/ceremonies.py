@@ -26,8 +26,11 @@ class Ceremonies(Journal):
     ) -> bool:
         """Note a request, and the signatures that were *made* here for it, before they leave.
 
-        Raises ConflictError ``ceremony.nonce`` when its nonce is that of another request.
+        Raises ConflictError ``ceremony.nonce`` when its nonce is that of another request, and
+        StoreError ``store.unreconciled``.
         """
+        self._lock_signing(shared=True)
+        self._require_unlocked()
         digest = handover.proposed.digest
         values = {
             "nonce": handover.nonce,

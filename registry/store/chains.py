@@ -241,7 +241,9 @@ class Chains(Journal):
 
     @written
     def add_bundle(self, bundle: Bundle) -> bool:
-        """Keep a bundle we signed, with its journal line."""
+        """Keep a bundle we signed, with its journal line. Raises what `add_own_events` does of
+        its key."""
+        self._require_signing([bundle.signature.key_id])
         self._journal(bundle_line(bundle))
         return self._insert_bundle(bundle)
 

@@ -49,9 +49,12 @@ class Engine(Protocol):
         """Insert rows of another store, whole and as they are: what the database numbers by
         itself goes on after them."""
 
-    def lock(self, statement: str, values: Values, *, shared: bool = False) -> list[Row]:
-        """Run a query inside `write`; nobody else changes the rows it gives before that ends.
-        Others may hold them *shared* too."""
+    def lock(self, statement: str, values: Values) -> list[Row]:
+        """Run a query inside `write`; nobody else changes the rows it gives before that ends."""
+
+    def enter(self, statement: str, values: Values, *, alone: bool) -> None:
+        """Lock the row that a query gives inside `write`: *alone*, or with all others who are
+        not. Who wants it alone waits for those who have it, and not for those who come later."""
 
     def write(self, work: Callable[[], T]) -> T:
         """Do *work* in one transaction: all of it is kept when it returns, none when it raises.

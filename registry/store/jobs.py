@@ -211,10 +211,10 @@ class Jobs(Shards):
         """Make a plan the one to run; the job *abandoned* ends, and what it staged is
         destroyed."""
         if abandoned is not None:
+            for old in ("planned", "running"):  # first: who stages now is waited for
+                self._end(abandoned, old, "abandoned", at)
             self._rows(job_sql.DISCARD_ALL, {"job": abandoned})
             self._rows(job_sql.UNSTAGE_ALL, {"job": abandoned})
-            for old in ("planned", "running"):
-                self._end(abandoned, old, "abandoned", at)
         self._freeze(job, "planned", plan, digest)
 
     # -- running -----------------------------------------------------------------

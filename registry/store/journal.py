@@ -34,7 +34,7 @@ class Journal(Database):
     def _lock_signing(self, *, shared: bool = False) -> None:
         """Let nobody change which key signs, or *shared* keep what it signed, before this
         transaction ends."""
-        self._lock(sql.META, {"name": "registry"}, shared=shared)
+        self._engine.enter(sql.META, {"name": "registry"}, alone=not shared)
 
     def _act(self, line: ActRow) -> None:
         values = {
@@ -55,12 +55,7 @@ class Journal(Database):
         KeyUnavailableError ``key.stopped``, ConflictError ``keyset.moved``, StoreError
         ``store.unreconciled``."""
         self._lock_signing(shared=True)
-        if self._rows(tables.UNRECONCILED, {}):
-            raise StoreError(
-                "this store was locked meanwhile: what was signed was not kept",
-                code="store.unreconciled",
-                hint="it was moved or put back: nothing of it was handed out",
-            )
+        self._require_unlocked()
         for key_id in key_ids:
             if self.is_stopped(key_id):
                 raise KeyUnavailableError(
@@ -74,6 +69,16 @@ class Journal(Database):
                     code="keyset.moved",
                     hint="run it again: the key that signs now goes on where this ended",
                 )
+
+    def _require_unlocked(self) -> None:
+        """Inside a write, after `_lock_signing`: StoreError ``store.unreconciled`` where the
+        store was moved or put back meanwhile."""
+        if self._rows(tables.UNRECONCILED, {}):
+            raise StoreError(
+                "this store was locked meanwhile: what was signed was not kept",
+                code="store.unreconciled",
+                hint="it was moved or put back: nothing of it was handed out",
+            )
 
     def _signing_key(self) -> str | None:
         """The active registry key of the newest version, each of which is read once."""

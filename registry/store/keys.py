@@ -81,7 +81,8 @@ class Keys(Ceremonies):
     ) -> None:
         """Make *keyset* the newest after *old*, with its journal lines, the act and the
         *transcripts* of its ceremony, or change nothing: ConflictError ``keyset.moved``
-        when *old* is no longer the newest, ``transcript.moved`` when they do not follow."""
+        when *old* is no longer the newest, ``transcript.moved`` when they do not follow,
+        StoreError ``store.unreconciled``."""
         body = keyset.body
         values = {
             "version": body.version,
@@ -91,6 +92,7 @@ class Keys(Ceremonies):
             "old_sha256": old.digest,
         }
         self._lock_signing()
+        self._require_unlocked()
         if not self._rows(sql.NEXT_KEYSET, values):
             raise ConflictError(
                 f"version {old.version} is no longer the newest key set",

@@ -16,7 +16,8 @@ class Parties(Journal):
     @written
     def add_signers(self, signers: Signers, *, at: Instant) -> None:
         """Keep the next version with its journal line; ConflictError ``signers.moved`` when
-        another came first."""
+        another came first, and what `_require_signing` raises of its key."""
+        self._require_signing([signers.signature.key_id])
         body = signers.body
         values = {
             "version": body.version,

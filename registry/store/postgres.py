@@ -39,6 +39,7 @@ _NUMBER: Final = (
     "SELECT setval(s, greatest(:last, coalesce(pg_sequence_last_value(s), 1))) "
     "FROM CAST(pg_get_serial_sequence('{0}', '{1}') AS regclass) s"
 )
+_GATE: Final = "SELECT schema FROM made"
 _CHECKSUMS: Final = (
     "SELECT checksum_failures FROM pg_stat_database "
     "WHERE datname = current_database() AND checksum_failures > 0"
@@ -129,9 +130,23 @@ class Postgres:
         """Run a statement; everything it gives."""
         return self._attempted(lambda: self._fetch(translated(statement), values))
 
-    def lock(self, statement: str, values: Values, *, shared: bool = False) -> list[Row]:
+    def lock(self, statement: str, values: Values) -> list[Row]:
         """Run a query inside `write`; nobody else changes the rows it gives before that ends."""
-        return self.rows(f"{statement} FOR {'SHARE' if shared else 'UPDATE'}", values)
+        return self.rows(f"{statement} FOR UPDATE", values)
+
+    def enter(self, statement: str, values: Values, *, alone: bool) -> None:
+        """Lock a row inside `write`, alone or shared, through a gate.
+
+        PostgreSQL lets who shares a row pass those who wait for it alone, for ever. So who
+        wants it alone locks another row before, which the others pass one by one.
+        """
+        if alone:
+            self.lock(_GATE, {})
+            self.lock(statement, values)
+            return
+        for each in ("SAVEPOINT gate", f"{_GATE} FOR SHARE", "ROLLBACK TO SAVEPOINT gate"):
+            self.rows(each, {})
+        self.rows(f"{statement} FOR SHARE", values)
 
     def _fetch(self, statement: str, values: Any = None) -> list[Row]:
         found = self._db.execute(statement, values, binary=True)

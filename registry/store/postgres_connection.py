@@ -1,6 +1,6 @@
 """Connections to PostgreSQL, and what their failures mean."""
 
-from typing import Final
+from typing import Any, Final
 
 import psycopg
 from psycopg import errors
@@ -21,7 +21,20 @@ _DEFAULTS: Final = {
     "keepalives_interval": "5",
     "keepalives_count": "3",
 }
-_LOST: Final = (errors.AdminShutdown, errors.CrashShutdown, errors.CannotConnectNow)
+_LOST: Final = ("57P01", "57P02", "57P03", "57P05", "25P03", "25P04")
+"""A back-end that was ended: by an operator, a crash, a start, or a time it was idle or busy."""
+_TIMEOUTS: Final = (
+    "idle_in_transaction_session_timeout",
+    "idle_session_timeout",
+    "statement_timeout",
+    "transaction_timeout",
+)
+_NO_RIGHT: Final = (
+    errors.ReadOnlySqlTransaction,
+    errors.InsufficientPrivilege,
+    errors.InvalidSchemaName,
+)
+_NO_TIMEOUTS: Final = "SELECT set_config(name, '0', false) FROM pg_settings WHERE name = ANY(%s)"
 
 
 class _Whole(NumericBinaryLoader):
@@ -38,12 +51,13 @@ def connect(url: str, *, read_only: bool = False) -> psycopg.Connection[Row]:
     """
     given = psycopg.conninfo.conninfo_to_dict(url)
     defaults = {name: value for name, value in _DEFAULTS.items() if name not in given}
-    made = psycopg.connect(url, autocommit=True, **defaults)  # type: ignore[arg-type]
+    always: Any = defaults | {"client_encoding": "utf8"}
+    made = psycopg.connect(url, autocommit=True, **always)
     try:
         made.adapters.register_loader("numeric", _Whole)
         made.execute(f"SET search_path = {SCHEMA}")
         made.execute(f"SET lock_timeout = '{PATIENCE:.0f}s'")
-        made.execute("SET idle_in_transaction_session_timeout = 0")
+        made.execute(_NO_TIMEOUTS, [list(_TIMEOUTS)])
         if read_only:
             made.execute("SET default_transaction_read_only = on")
         check_settings(made, url)
@@ -62,7 +76,7 @@ def store_error(place: str, error: psycopg.Error) -> StoreError:
             code="store.write",
             hint="free space on the server; nothing was half-written, run the command again",
         )
-    if isinstance(error, errors.ReadOnlySqlTransaction | errors.InsufficientPrivilege):
+    if isinstance(error, _NO_RIGHT):
         return StoreError(
             f"{place} may not be written: {said}",
             code="store.readonly",
@@ -92,7 +106,7 @@ def store_error(place: str, error: psycopg.Error) -> StoreError:
 
 def is_lost(error: psycopg.Error) -> bool:
     """Whether the connection is gone, and not only this statement."""
-    return isinstance(error, _LOST) or (
+    return error.sqlstate in _LOST or (
         isinstance(error, psycopg.OperationalError)
         and (error.sqlstate is None or error.sqlstate.startswith("08"))
     )

@@ -63,14 +63,16 @@ def _version(connection: psycopg.Connection[Row], place: str, known: int) -> int
     names = {name for (name,) in connection.execute(_TABLES, [SCHEMA]).fetchall()}
     if not names:
         return 0
-    found = connection.execute("SELECT by, schema FROM made").fetchall() if "made" in names else []
-    if [by for by, _ in found] != [SCHEMA]:
+    found: list[Row] = []
+    with suppress(errors.UndefinedTable, errors.UndefinedColumn):
+        found = connection.execute(f"SELECT by, schema FROM {SCHEMA}.made").fetchall()  # noqa: S608
+    if [(by, type(done)) for by, done in found] != [(SCHEMA, int)]:
         raise StoreError(
             f"the schema {SCHEMA} of {place} is not the store of a pith registry",
             code="store.foreign",
             hint="use another database; nothing was changed",
         )
-    done = int(found[0][1])
+    done: int = found[0][1]
     if done > known:
         raise StoreError(
             f"{place} was made by a newer pith (schema {done}, this one knows {known})",

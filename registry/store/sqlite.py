@@ -236,9 +236,12 @@ class Sqlite:
         except apsw.Error as error:
             raise store_error(self.place, error) from None
 
-    def lock(self, statement: str, values: Values, *, shared: bool = False) -> list[Row]:
+    def lock(self, statement: str, values: Values) -> list[Row]:
         """Run a query: a transaction has the whole file to itself."""
         return self.rows(statement, values)
+
+    def enter(self, statement: str, values: Values, *, alone: bool) -> None:
+        """Nothing: a transaction has the whole file to itself."""
 
     def stream(self, statement: str, values: Values) -> Generator[Row]:
         """Run a query; what it gives one row at a time."""
