@@ -1,5 +1,6 @@
 """What is there before a section of the handbook begins: its machine, sticks and files."""
 
+import gzip
 import re
 import shutil
 import time
@@ -7,12 +8,15 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Final
 
+import zstandard
+
 from registry import data
 from registry.app import now
 from registry.store.store import Store
 from tests.book.desk import PASSPHRASE, Place
 from tests.book.text import Line, Section
 from tests.cli.lab import record
+from tests.ingest.papers import kaggle, numbered
 from tests.parts import needs
 from tests.signing.agent import until_it_answers
 from tests.signing.bus import Session
@@ -176,14 +180,30 @@ def token(place: Place, book: Book) -> Iterator[After]:
     yield _nothing
 
 
-@contextmanager
-def year(place: Place, book: Book) -> Iterator[After]:
-    """A passphrase that cron finds, and an authority that answers."""
+def _unprompted(place: Place) -> None:
+    """The passphrase is in a private file."""
     secret = place.folder / "etc/pith/passphrase"
     secret.touch(mode=0o600)
     secret.write_text(PASSPHRASE)
     config = place.home / "config.toml"
     config.write_text(config.read_text().replace('"prompt:"', f'"file:{secret}"'))
+
+
+@contextmanager
+def snapshots(place: Place, book: Book) -> Iterator[After]:
+    """A passphrase that is no prompt, a snapshot with a torn row, and a newer one."""
+    _unprompted(place)
+    rows = kaggle(*(numbered(i) for i in range(2, 10)))
+    (place.desk / "snapshot.jsonl.gz").write_bytes(gzip.compress(rows + b'{"id": 7\n'))
+    newer = kaggle(*(numbered(i) for i in range(9, 12)))
+    (place.desk / "newer.jsonl.zst").write_bytes(zstandard.compress(newer))
+    yield _nothing
+
+
+@contextmanager
+def year(place: Place, book: Book) -> Iterator[After]:
+    """A passphrase that cron finds, and an authority that answers."""
+    _unprompted(place)
     with authority(place, book) as after:
         yield after
 
@@ -332,6 +352,7 @@ LATER: Final[dict[str, Stage]] = {
     "Pins: what verifiers hold": pins,
     "An ssh-agent": agent,
     "A token": token,
+    "Taking in arXiv": snapshots,
     "The year": year,
     "Rotation, step by step": plain,
     "The ceremony": ceremony,
