@@ -52,7 +52,7 @@ def opened(path: str) -> Iterator[BinaryIO]:
                 raise UsageError("stdin is closed", code="file.absent")
             yield sys.stdin.buffer
             return
-        with open(path, "rb") as file:
+        with _open(path) as file:
             yield file
     except FileNotFoundError:
         raise NotFoundError(f"no file {shown(path)}", code="file.absent") from None
@@ -64,6 +64,11 @@ def opened(path: str) -> Iterator[BinaryIO]:
         raise StoreError(
             f"cannot read {shown(path)}: {os.strerror(error.errno or 0)}", code="file.read"
         ) from None
+
+
+def _open(path: str) -> BinaryIO:
+    try:
+        return open(path, "rb")
     except ValueError:
         raise UsageError(f"{shown(path)} is not a file name", code="file.name") from None
 

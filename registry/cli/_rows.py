@@ -168,7 +168,7 @@ class Rows:
                     raise self.cut
             finally:
                 self.file = None
-                self.passed += file.tell() if self.size else 0
+                self.passed += file.tell() if self.size and not file.closed else 0
 
     def _items(self, form: Format, stream: BinaryIO, label: str) -> Iterator[Item]:
         rows = islice(form.rows(stream), self.left)

@@ -41,12 +41,14 @@ def finished_before(desk: "Desk", signer: "Signer", at: Instant) -> int:
     from registry.services.mint import finish_interrupted
 
     code = finished = 0
-    for outcome in finish_interrupted(desk, signer, at=at):
-        if isinstance(outcome, PithError):
-            complain(outcome, "a claim of an interrupted command stays open: ")
-            code = code or exit_code(outcome)
-        else:
-            finished += 1
+    with Progress("finished", desk.store.count_intents()) as progress:
+        for outcome in finish_interrupted(desk, signer, at=at):
+            progress.add(1)
+            if isinstance(outcome, PithError):
+                complain(outcome, "a claim of an interrupted command stays open: ")
+                code = code or exit_code(outcome)
+            else:
+                finished += 1
     if finished:
         note(f"finished {counted(finished, 'claim')} of interrupted commands")
     return code

@@ -373,6 +373,7 @@ def test_ctrl_c_while_minting_keeps_what_was_told_and_the_next_goes_on(
 
     assert run.returncode == 130, err
     assert b"Traceback" not in err
+    assert b"Exception ignored" not in err
     minted = rows(home, "SELECT count(*) FROM events WHERE event_type = 'graph_snapshot'")[0][0]
     assert len(told) <= minted < 3_200
     done = process("ingest", "arxiv", file, "--mint", home=home).fine()
