@@ -87,6 +87,7 @@ def arxiv(
     mint --json` prints, and the snapshot's id). A refused row does not stop the rest; the
     exit code is of the first one's class. With --job it signs nothing and prints the number
     of a job that mints them: `pith job work`. Without both it needs no home and no key.
+    Where --mint was stopped, the same command goes on with what is missing.
     """
     from registry.cli._rows import Rows, output
     from registry.cli._rows_to_mint import RowsToMint

@@ -103,7 +103,8 @@ def mint(
     Prints the numbers, or with --json a line each with number, aliases, receipt and
     whether it is new. A record minted before keeps its number and receipt. A refused
     line is reported with its number and does not stop the rest unless --strict. With --job
-    nothing is signed yet: it prints the number of a job for `pith job work`.
+    nothing is signed yet: it prints the number of a job for `pith job work`. Where it was
+    stopped, the same command goes on with what is missing.
     """
     from registry.cli._batch_to_mint import BatchToMint
     from registry.services.minting import mint_rows
