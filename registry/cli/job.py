@@ -1,6 +1,6 @@
 """pith job."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
 
 import typer
 
@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from registry.services.jobs import Described
     from registry.store.shards import Job
 
+HIGHEST: Final = 2**63 - 1
+"""The highest number that a database gives a job."""
+Number: TypeAlias = Annotated[
+    int, typer.Argument(metavar="JOB", min=1, max=HIGHEST, help="The number of the job.")
+]
 app = group("Jobs over many records, which lie in the store: many processes may work at one.")
 
 
@@ -41,7 +46,9 @@ def _counts(found: "Described") -> str:
 @app.command(epilog=example("pith job status 1"))
 def status(
     context: typer.Context,
-    job: Annotated[int, typer.Argument(metavar="JOB", help="The number of the job.")],
+    job: Annotated[
+        int, typer.Argument(metavar="JOB", min=1, max=HIGHEST, help="The number of the job.")
+    ],
     as_json: AsJson = False,
     home: Home = None,
 ) -> None:
@@ -77,7 +84,9 @@ def status(
 @app.command(epilog=example("pith job resume 1"))
 def resume(
     context: typer.Context,
-    job: Annotated[int, typer.Argument(metavar="JOB", help="The number of the job.")],
+    job: Annotated[
+        int, typer.Argument(metavar="JOB", min=1, max=HIGHEST, help="The number of the job.")
+    ],
     past_rotation: PastRotation = None,
     as_json: AsJson = False,
     home: Home = None,
@@ -90,7 +99,10 @@ def resume(
 def work(
     context: typer.Context,
     job: Annotated[
-        int | None, typer.Argument(metavar="[JOB]", help="The job; else all, oldest first.")
+        int | None,
+        typer.Argument(
+            metavar="[JOB]", min=1, max=HIGHEST, help="The job; else all, oldest first."
+        ),
     ] = None,
     shards: Annotated[
         int | None, typer.Option("--shards", metavar="N", min=1, help="Stop after so many shards.")
@@ -111,7 +123,9 @@ def work(
 @app.command(epilog=example("pith job abandon 1"))
 def abandon(
     context: typer.Context,
-    job: Annotated[int, typer.Argument(metavar="JOB", help="The number of the mint job.")],
+    job: Annotated[
+        int, typer.Argument(metavar="JOB", min=1, max=HIGHEST, help="The number of the mint job.")
+    ],
     as_json: AsJson = False,
     home: Home = None,
 ) -> None:

@@ -1,5 +1,6 @@
 """Connections to PostgreSQL, and what their failures mean."""
 
+import logging
 from typing import Any, Final
 
 import psycopg
@@ -10,6 +11,9 @@ from psycopg.types.numeric import NumericBinaryLoader
 from registry.errors import StoreError
 from registry.store.engine import Row
 from registry.store.postgres_settings import check_settings
+
+# What goes wrong is said by our errors; what the driver could ignore needs no line.
+logging.getLogger("psycopg").addHandler(logging.NullHandler())
 
 SCHEMA: Final = "pith"
 PATIENCE: Final = 30.0

@@ -40,6 +40,8 @@ def test_a_job_by_its_commands(pith: Pith, home: Path, lines: Path) -> None:
     assert "job 1 is done: 5 minted, 0 before" in done.err
     pith("job", "resume", "1", home=home).refused(6, "job.ended")
     pith("job", "status", "2", home=home).refused(5, "job.none")
+    for verb in ("status", "resume", "work"):
+        pith("job", verb, str(2**63), home=home).refused(2, "usage")
     (listed,) = pith("job", "list", "--json", home=home).fine().objects
     assert (listed["kind"], listed["state"], listed["done"]) == ("mint", "done", 5)
     assert " mint  done  5 of 5  " in pith("job", "list", home=home).fine().lines[0]
