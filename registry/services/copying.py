@@ -53,7 +53,7 @@ def copy_store(
     check_whole(mark)
     target.begin_copy(registry, _identity(source))
     if move:
-        source.mark_moved(target.place)
+        source.begin_move(target.place)
     target.widen()
     counts = dict.fromkeys((table.name for table in TABLES), 0)
     digest = hashlib.sha256(header_bytes(registry))
@@ -66,6 +66,8 @@ def copy_store(
             counts[table.name] = _compared(source, target, table, digest)
     target.explain()
     target.end_copy(None if move else mark if mark in (RESTORED, REBUILT) else COPIED)
+    if move:
+        source.end_move(target.place)
     end = End(counts, digest.hexdigest())
     return Copied(registry, sum(counts.values()), counts["records"], end.sha256)
 

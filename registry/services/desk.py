@@ -11,7 +11,7 @@ from registry.protocol.instant import Instant
 from registry.protocol.keys import KeyObject
 from registry.protocol.keyset import KeySet
 from registry.signing.signer import KeyStore, Signer
-from registry.store.keeping import MOVED, REBUILT, check_whole
+from registry.store.keeping import MOVED, MOVING, REBUILT, check_whole
 from registry.store.rows import ActRow, KeyRow
 from registry.store.store import Store
 
@@ -202,7 +202,7 @@ def check_finished(mark: str | None) -> None:
     ``store.moved`` for that of a store that is another database's now."""
     check_whole(mark)
     kind, _, detail = (mark or "").partition(" ")
-    if kind == MOVED:
+    if kind in (MOVING, MOVED):
         raise ConflictError(
             f"this store was moved to {shown(detail)}: nothing is signed from it any more",
             code="store.moved",

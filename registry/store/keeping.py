@@ -23,6 +23,7 @@ REBUILT: Final = "rebuilt"
 """The mark of a store that was made from key sets alone, and knows of no record."""
 UNFINISHED: Final = "unfinished"
 """The mark, with what it is a copy of, of a store that is being filled."""
+MOVING: Final = "moving"
 MOVED: Final = "moved"
 """The mark, with where it is now, of a store that is no registry's any more."""
 
@@ -68,8 +69,8 @@ class Keeping(Snapshot, Keys, Imports, Parties):
     @property
     def mark(self) -> str | None:
         """Why nothing is signed from this store: it is ``copied``, ``restored`` or
-        ``rebuilt``, and nobody compared it with what was published, or ``unfinished …``, or
-        ``moved …``; or None."""
+        ``rebuilt``, and nobody compared it with what was published, or ``unfinished …``,
+        ``moving …`` or ``moved …``; or None."""
         row = self._first(tables.UNRECONCILED, {})
         return None if row is None else str(row[0])
 
@@ -140,18 +141,25 @@ class Keeping(Snapshot, Keys, Imports, Parties):
             self._rows(tables.MARK_UNRECONCILED, {"value": mark})
 
     @written
-    def mark_moved(self, to: str) -> None:
-        """From here on nothing that was signed is kept here: the store is at *to*.
+    def begin_move(self, to: str) -> None:
+        """From here on nothing that was signed is kept here: the store goes to *to*.
 
         Raises ConflictError ``store.locked`` where something else locks it already.
         """
         self._lock_signing()
-        if self.mark not in (None, f"{MOVED} {to}"):
+        if self.mark not in (None, f"{MOVING} {to}"):
             raise ConflictError(
                 f"{self.place} is locked ({self.mark}): it cannot be moved",
                 code="store.locked",
-                hint="copy it without --move, or reconcile it first",
+                hint="a store that was moved signs at its new place alone; one that came from a "
+                "backup is reconciled first",
             )
+        self._rows(tables.MARK_UNRECONCILED, {"value": f"{MOVING} {to}"})
+
+    @written
+    def end_move(self, to: str) -> None:
+        """The store is at *to*, whole, and signs there: it is never moved again, for what is
+        there may be under another name by then."""
         self._rows(tables.MARK_UNRECONCILED, {"value": f"{MOVED} {to}"})
 
     def last_key(self, table: tables.Table) -> Row | None:

@@ -238,7 +238,11 @@ def test_after_a_move_the_copy_signs_and_the_source_never_again(tmp_path: Path) 
     copied(world.config.store, target, move=True)
 
     refused("store.moved", world.config.store, world)
-    new = at(world, target)
+    target.rename(tmp_path / "renamed.db")
+    with pytest.raises(ConflictError) as caught:  # the same command again, out of the history
+        copied(world.config.store, target, move=True)
+    assert caught.value.code == "store.locked"
+    new = at(world, tmp_path / "renamed.db")
     mint(new, new.signer(world.clock.move(1)), [record(2)], at=world.clock())
     assert new.store.count_minted() == 2
     assert [each.code for each in check_store(new, lambda _: None)] == []

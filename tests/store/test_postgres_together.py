@@ -209,7 +209,7 @@ def moving(world: World) -> Callable[[Path | str], Store]:
     class Moved(Store):
         def _lock_signing(self, *, shared: bool = False) -> None:
             with Store(world.config.store) as other:
-                Store.mark_moved(other, "sqlite:elsewhere")
+                Store.begin_move(other, "sqlite:elsewhere")
             super()._lock_signing(shared=shared)
 
     return Moved
@@ -228,7 +228,7 @@ def test_no_key_set_is_kept_in_a_store_that_was_moved(world: World) -> None:
 @pytest.mark.parametrize(
     ("act", "error"),
     [
-        (lambda store, key_id, at: store.mark_moved("sqlite:elsewhere"), "store.unreconciled"),
+        (lambda store, key_id, at: store.begin_move("sqlite:elsewhere"), "store.unreconciled"),
         (
             lambda store, key_id, at: store.add_act(ActRow("stopped", key_id, "a test", at)),
             "key.stopped",
