@@ -23,7 +23,8 @@ from registry.protocol.source import Source
 
 _NUMBER: Final = PithNumber(0, "<number>")
 _VERSION: Final = 8_888_888_888
-_DIGEST, _PREV, _EVENT = b"\xfd" * 32, b"\xfc" * 32, b"\xfb" * 32
+_DIGEST: Final = b"\xfd" * 32
+_PREV, _EVENT = "<prev>", "<event>"  # as no name of a key or registry may be
 _SIGNATURE, _SEAL = b"\xfa" * 64, b"\xf9" * 64
 _SUBMITTED: Final = Instant.parse_seconds("9999-12-31T23:59:58Z")
 _RECORD: Final = Record(
@@ -92,18 +93,18 @@ class MintForms:
             plain_canonical(created.payload),
             {
                 "record": _RECORD.canonical,
-                "digest": _DIGEST.hex().encode(),
+                "digest": b'"canonical_sha256":"%b"' % _DIGEST.hex().encode(),
                 "signature": base64.b64encode(_SIGNATURE),
                 "kind": b'"<kind>"',
                 "id": b'"<id>"',
-                "version": str(_VERSION).encode(),
+                "version": b'"source_version":%d' % _VERSION,
             },
         )
         self.created_body, self.created = _event(_with_payload(created), {}, at)
         row = EVENT_TYPES[GRAPH_SNAPSHOT]
-        prev = f"sha256:{_PREV.hex()}"
+        prev = f"sha256:{_PREV}"
         shown = EventBody(row.name, _NUMBER, row.targets[0], {}, who, at.whole, (), prev)
-        place = {"prev": _PREV.hex().encode()}
+        place = {"prev": _PREV.encode()}
         self.shown_body, self.shown = _event(_with_payload(shown), place, at)
 
 
@@ -167,7 +168,7 @@ def _with_payload(body: EventBody) -> EventBody:
 def _event(body: EventBody, more: Mapping[str, bytes], at: Instant) -> tuple[Form, Form]:
     """What is hashed of an event, and the event: places are number, payload, *more*, and then
     its digest and signature."""
-    who, digest = body.signer, _EVENT.hex()
+    who, digest = body.signer, _EVENT
     event = Event(
         body, Signature(who.key_id, who.fingerprint, _SEAL, at), digest, f"sha256:{digest}"
     )

@@ -113,11 +113,11 @@ def _signed(
     source, number = record.source, str(record.number).encode()
     said = forms.payload.fill(
         record.canonical,
-        record.sha256.encode(),
+        b'"canonical_sha256":"%b"' % record.sha256.encode(),
         base64.b64encode(sign(receipt_message(record))),
         plain_canonical(source.kind),
         plain_canonical(source.id),
-        b"%d" % source.version,
+        b'"source_version":%d' % source.version,
     )
     created_id = hashlib.sha256(forms.created_body.fill(number, said)).digest()
     prev, seal = created_id.hex().encode(), base64.b64encode(sign(created_id))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from registry.errors import MalformedError, MismatchError, PithError
 from registry.protocol.canonical import canonical
-from registry.protocol.event import EventBody, SignerRef, record_created
+from registry.protocol.event import Event, EventBody, SignerRef, record_created
 from registry.protocol.graph import Paper, graph_snapshot
 from registry.protocol.instant import Instant
 from registry.protocol.record import Record
@@ -16,8 +16,9 @@ from registry.protocol.source import Source
 from registry.signing.documents import sign_event, sign_receipt
 from registry.signing.forms import Form
 from registry.signing.mints import MintBatch, Signed, snapshot_payload
+from registry.signing.signer import SeedSigner
 from tests.cli.lab import ABSTRACT, TITLE, record
-from tests.signing.test_bulk import AT, BUILDER, REGISTRY, SIGNER, Counting, Elsewhere
+from tests.signing.test_bulk import AT, BUILDER, REGISTRY, SEED, SIGNER, Counting, Elsewhere
 
 texts = st.text(st.characters(exclude_categories=["C"]), max_size=60)
 named = texts.filter(lambda text: bool(text.strip())) | st.sampled_from(
@@ -82,6 +83,24 @@ def test_a_batch_has_the_bytes_of_signing_one_by_one(
     signed = mints.sign([Instant(at) for _, at in batch])
 
     assert signed == [one_by_one(*entry, Instant(at)) for entry, at in batch]
+
+
+@pytest.mark.parametrize("name", ["8888888888", "fd" * 32, "fc" * 32, "fb" * 32])
+def test_no_name_of_a_key_or_a_registry_is_taken_for_a_place(name: str) -> None:
+    signer = SeedSigner(name, SEED, SIGNER.public_key)
+    mints = MintBatch(signer, name, builder_version=BUILDER)
+    mints.read(record().canonical)
+    mints.show(Paper(TITLE, ABSTRACT))
+
+    (signed,) = mints.sign([AT])
+
+    assert signed is not None
+    assert signed.shown is not None
+    for data in (signed.created, signed.shown):
+        assert data.count(f'"key_id":"{name}"'.encode()) == data.count(b'"key_id":')
+        assert data.count(f'"signer_id":"{name}"'.encode()) == 1
+        event = Event.parse(data)
+        assert sign_event(signer, event.body, signed_at=AT).canonical == data
 
 
 def test_what_is_not_to_be_signed_is_not() -> None:
