@@ -29,6 +29,7 @@ from registry.app import now
 from registry.protocol.graph import Paper
 from registry.protocol.record import Record
 from registry.services.desk import Desk
+from registry.services.find import find
 from registry.services.minting import Pair, Passed, Work, mint_rows
 from registry.store.packing import unpack
 from tests.services.registry import Clock, World
@@ -180,10 +181,10 @@ def look_up(desk: Desk, count: int) -> dict[str, float]:
     }
     times: dict[str, list[float]] = {name: [] for name in kinds}
     for _ in range(5):
-        for name, find in kinds.items():
+        for name, kind in kinds.items():
             started = time.perf_counter()
             for record in records:
-                find(record)
+                kind(record)
             times[name].append((time.perf_counter() - started) / len(records))
     return {name: statistics.median(taken) for name, taken in times.items()}
 
