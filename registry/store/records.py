@@ -7,9 +7,8 @@ from registry.protocol.number import PithNumber
 from registry.protocol.record import Record
 from registry.store import sql
 from registry.store.base import PAGE, Database
-from registry.store.documents import record_of
+from registry.store.documents import document_of, record_of
 from registry.store.engine import Row
-from registry.store.packing import unpack
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +23,8 @@ class Found:
 
     @property
     def canonical(self) -> bytes:
-        """The canonical bytes of the record."""
-        return unpack(self.stored)
+        """The canonical bytes of the record; StoreError ``store.damaged`` where it is another."""
+        return document_of(self.number, self.stored)
 
     def record(self) -> Record:
         """The record, read strictly; StoreError ``store.damaged`` where it no longer reads, or

@@ -97,6 +97,8 @@ class Place:
         pid, terminal = pty.fork()
         if pid == 0:
             try:
+                # An agent that is started here has not left this session when the line ends.
+                signal.signal(signal.SIGHUP, signal.SIG_IGN)
                 os.chdir(self.desk)
                 os.execve("/bin/sh", ["sh", "-c", command], self._environment(who))
             finally:
