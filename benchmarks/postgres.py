@@ -39,7 +39,7 @@ def mint(count: int, store: str | None) -> float:
         return seconds
 
 
-def figures(count: int = RECORDS, turns: int = 5) -> list[Figure]:
+def figures(count: int = RECORDS, turns: int = 3) -> list[Figure]:
     """Both in turns, after one that does not count."""
     server = Server(**SETTINGS)
     ours, theirs = [], []

@@ -82,7 +82,7 @@ def bare(signed: list[tuple[bytes, bytes]], count: int) -> float:
     return time.perf_counter() - started
 
 
-def figure(count: int = BUNDLES, turns: int = 5) -> Figure:
+def figure(count: int = BUNDLES, turns: int = 3) -> Figure:
     """The whole command in turns with bare verifications."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
