@@ -46,9 +46,7 @@ def _counts(found: "Described") -> str:
 @app.command(epilog=example("pith job status 1"))
 def status(
     context: typer.Context,
-    job: Annotated[
-        int, typer.Argument(metavar="JOB", min=1, max=HIGHEST, help="The number of the job.")
-    ],
+    job: Number,
     as_json: AsJson = False,
     home: Home = None,
 ) -> None:
@@ -84,9 +82,7 @@ def status(
 @app.command(epilog=example("pith job resume 1"))
 def resume(
     context: typer.Context,
-    job: Annotated[
-        int, typer.Argument(metavar="JOB", min=1, max=HIGHEST, help="The number of the job.")
-    ],
+    job: Number,
     past_rotation: PastRotation = None,
     as_json: AsJson = False,
     home: Home = None,
@@ -123,9 +119,7 @@ def work(
 @app.command(epilog=example("pith job abandon 1"))
 def abandon(
     context: typer.Context,
-    job: Annotated[
-        int, typer.Argument(metavar="JOB", min=1, max=HIGHEST, help="The number of the mint job.")
-    ],
+    job: Number,
     as_json: AsJson = False,
     home: Home = None,
 ) -> None:
